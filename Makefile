@@ -1,0 +1,76 @@
+# Everything a developer or a newcomer runs. `make help` lists the targets.
+# Needs python3 (3.11 or later), make, git and the package registries; brings uv itself.
+
+UV_VERSION := 0.13.9
+TOOLS := .tools/uv-$(UV_VERSION)
+UV := $(TOOLS)/bin/uv
+RUN := $(UV) run --frozen --no-sync
+QUICKSTART := examples/quickstart
+NOT_NEEDED := examples/quickstart-not-needed
+BASE := $(QUICKSTART)/build/base
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_PYTHON ?= $(shell command -v python3)
+export PYTHONUTF8 := 1
+# The quickstart reads no hub; a library that tries would only wait for a network.
+export HF_HUB_OFFLINE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-quickstart fmt lint types test test-unit generate verify quickstart \
+  quickstart-not-needed quickstart-base screenshots bench-verdict clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	@echo "installing uv $(UV_VERSION) into $(TOOLS)"
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "python3 is older than 3.11; install Python 3.11 or later" >&2; exit 2; }
+	@python3 -m venv $(TOOLS) && $(TOOLS)/bin/python -m pip install --quiet \
+	  --disable-pip-version-check uv==$(UV_VERSION) \
+	  || { rm -rf $(TOOLS); echo "could not make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+setup: $(UV) ## Install everything that development and tests need, as locked
+	@$(UV) sync --frozen --all-extras --all-groups --quiet
+
+setup-quickstart: $(UV)
+	@echo "installing the locked dependencies (about 6 GB the first time, most of it torch)"
+	@$(UV) sync --frozen --extra train --group quickstart --inexact
+
+fmt: setup ## Format the code
+	@$(RUN) ruff format .
+	@$(RUN) ruff check --fix .
+
+lint: setup ## Check style and the laws between the layers
+	@$(RUN) ruff format --check .
+	@$(RUN) ruff check .
+	@$(RUN) lint-imports
+
+types: setup ## Check the types
+	@$(RUN) mypy
+
+test: lint types verify test-unit ## Everything that CI runs
+
+test-unit: setup ## The tests alone
+	@$(RUN) pytest
+
+generate: setup ## Write the CRDs and docs/api.md from the types
+	@$(RUN) python -m controller.api.generate
+
+verify: setup ## Fail when generated files are not what the types say
+	@$(RUN) python -m controller.api.generate --check
+
+quickstart-base: setup-quickstart
+	@$(RUN) python $(QUICKSTART)/base_model.py $(BASE)
+
+quickstart: quickstart-base ## Fine-tune a real small model on real messages, on this machine
+	@$(RUN) tunekeeper run $(QUICKSTART)/job.yaml
+
+quickstart-not-needed: quickstart-base ## The same on data that needs no tuning
+	@$(RUN) tunekeeper run $(NOT_NEEDED)/job.yaml
+
+bench-verdict: setup ## Simulate the verdict: error, coverage and power per cell
+	@$(RUN) python bench/verdict.py
+
+clean: ## Remove what the quickstarts made
+	rm -rf $(QUICKSTART)/build $(NOT_NEEDED)/build

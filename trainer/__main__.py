@@ -1,0 +1,117 @@
+"""``python -m trainer prepare|train|judge`` runs a stage; ``report`` prints a finished one.
+
+The one place where a stage's failure is caught: it becomes an outcome and an exit code.
+"""
+
+import errno
+import importlib
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from types import FrameType
+
+from trainer import stage as frame
+from trainer.contract.failures import EXIT_CODES, FailureClass
+from trainer.contract.request import DEFAULT_LISTEN, LISTEN_ENV, Stage, StageRequest
+from trainer.contract.spec import RunSpec
+from trainer.errors import FencedError, StageError
+from trainer.serve import serve_progress
+
+# Imported when it runs: prepare and judge live in an image without torch.
+STAGES = {
+    Stage.PREPARE: ("trainer.data.stage", "prepare"),
+    Stage.TRAIN: ("trainer.train.stage", "train"),
+    Stage.JUDGE: ("trainer.judge.stage", "judge"),
+}
+
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+
+
+def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
+    """Run what the first argument names; returns the exit code."""
+    match arguments:
+        case ["report", *rest]:
+            from trainer.report.command import print_report  # noqa: PLC0415 - no stage needs it
+
+            return print_report(rest)
+        case [name] if name in list(Stage):
+            return run_stage(Stage(name), environ)
+        case _:
+            stages = "|".join(Stage)
+            sys.stderr.write(f"usage: python -m trainer {stages} | report [--html FILE] URI\n")
+            return EXIT_CODES[FailureClass.INVALID_SPEC]
+
+
+def run_stage(stage: Stage, environ: Mapping[str, str]) -> int:
+    """Run one stage from request to outcome."""
+    stop = stop_on_signals()
+    try:
+        request = frame.read_request(environ)
+    except StageError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return EXIT_CODES[error.failure]
+    result = attempt(stage, request, environ, stop)
+    frame.write_outcome(frame.outcome_path(environ), result)
+    if result.outcome.failure is not None:
+        sys.stderr.write(f"{result.outcome.failure}: {result.outcome.message}\n")
+    return frame.exit_code(result.outcome)
+
+
+def attempt(
+    stage: Stage, request: StageRequest, environ: Mapping[str, str], stop: threading.Event
+) -> frame.StageResult:
+    """Do the stage's work; every failure becomes a result that names its class."""
+    try:
+        context = frame.open_context(request, environ, stop)
+        with serve_progress(context.progress, environ.get(LISTEN_ENV, DEFAULT_LISTEN)):
+            result = stage_function(stage)(context)
+        frame.store_outcome(context.store, result)
+    except FencedError as error:
+        return frame.failed(request, error)  # the claim is another's: not a byte more is written
+    except StageError as error:
+        return frame.failed(request, error)
+    except OSError as error:
+        return frame.failed(request, storage_error(error, request.spec))
+    except Exception as error:  # noqa: BLE001 - the last line of defence; the log has the trace
+        traceback.print_exc()
+        message = f"{type(error).__name__} in stage {stage}; the stage's log has the trace"
+        return frame.failed(request, StageError(FailureClass.UNEXPECTED, message))
+    return result
+
+
+def storage_error(error: OSError, spec: RunSpec) -> StageError:
+    """A failed read or write that no stage expected."""
+    place = error.filename or spec.output.uri
+    if error.errno in FULL_DISK:
+        message = f"{place}: no space left; free some or use another volume, then run again"
+        return StageError(FailureClass.HOST_STORAGE_EXCEEDED, message)
+    if isinstance(error, PermissionError):
+        message = f"{place}: permission denied; give this user the right, or choose another place"
+        return StageError(FailureClass.ACCESS_DENIED, message)
+    return StageError(FailureClass.UNAVAILABLE, f"{place}: {error.strerror or error}")
+
+
+def stage_function(stage: Stage) -> frame.StageFunction:
+    """The stage's work, imported now and not before."""
+    module, name = STAGES[stage]
+    function: frame.StageFunction = getattr(importlib.import_module(module), name)
+    return function
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set; the stage looks at it between two steps."""
+    stop = threading.Event()
+
+    def request_stop(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, request_stop)
+    return stop
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

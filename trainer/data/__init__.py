@@ -1,0 +1,1 @@
+"""Reads, checks, splits and tokenises data: the prepare stage. Runs without torch."""

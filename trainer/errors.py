@@ -1,0 +1,23 @@
+"""How a stage fails: one exception, raised where the reason is known, caught in ``__main__``."""
+
+from trainer.contract.failures import FailureClass
+
+
+class StageError(Exception):
+    """A stage cannot go on, for a reason that the contract has a name for.
+
+    The message says what was wrong, the value, the place and what to do; it holds no secret,
+    no presigned URL and no value of a data row.
+    """
+
+    def __init__(self, failure: FailureClass, message: str) -> None:
+        super().__init__(message)
+        self.failure = failure
+        self.message = message
+
+
+class FencedError(StageError):
+    """A newer attempt holds the run's claim; this one must write nothing more."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureClass.SUPERSEDED, message)

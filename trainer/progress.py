@@ -1,0 +1,140 @@
+"""A stage's live progress: what the work reports, and the JSON that a poller reads.
+
+The tracker is told the parts of the work with estimated weights, so that percent and ETA cover
+the whole stage; it is safe to read from another thread.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from trainer.contract.progress import ActivityProgress, Progress
+from trainer.contract.request import StageRequest
+
+MIN_PERCENT_FOR_ETA = 1.0
+
+
+@dataclass
+class _Part:
+    name: str
+    unit: str
+    weight: float
+    total: int = 0
+    done: int = 0
+    started_s: float | None = None
+    ended_s: float | None = None
+
+    def fraction(self) -> float:
+        if self.ended_s is not None:
+            return 1.0
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+@dataclass
+class _Figures:
+    step: int = 0
+    max_steps: int = 0
+    train_loss: float | None = None
+    eval_loss: float | None = None
+    tokens_per_second: float | None = None
+
+
+@dataclass
+class ProgressTracker:
+    """Collects progress from the stage's one working thread."""
+
+    request: StageRequest
+    clock: Callable[[], float] = time.monotonic
+    _parts: list[_Part] = field(default_factory=list)
+    _figures: _Figures = field(default_factory=_Figures)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _resumed_percent: float = 0.0
+    _started_s: float | None = None
+
+    def plan(self, parts: Sequence[tuple[str, str, float]]) -> None:
+        """Declare the parts to come: (name, unit, estimated share of the time)."""
+        with self._lock:
+            known = {part.name: part for part in self._parts}
+            self._parts = [
+                known.get(name) or _Part(name, unit, weight) for name, unit, weight in parts
+            ]
+
+    def start(self, name: str, total: int, *, done: int = 0) -> None:
+        """Begin a part; ``done`` of it may come from an earlier attempt. Ends the one before."""
+        with self._lock:
+            now = self.clock()
+            self._started_s = now if self._started_s is None else self._started_s
+            for part in self._parts:
+                if part.started_s is not None and part.ended_s is None:
+                    part.ended_s = now
+            part = next((part for part in self._parts if part.name == name), None)
+            if part is None:
+                part = _Part(name, "rows", 1.0)
+                self._parts.append(part)
+            part.total, part.done, part.started_s, part.ended_s = total, done, now, None
+            if done and total:
+                self._resumed_percent += 100 * part.weight / self._weight() * done / total
+
+    def advance(self, count: int = 1) -> None:
+        """Count work done on the current part."""
+        with self._lock:
+            current = self._current()
+            if current is not None:
+                current.done += count
+
+    def measure(self, **figures: float | None) -> None:
+        """Update step, max_steps, train_loss, eval_loss or tokens_per_second."""
+        with self._lock:
+            for name, value in figures.items():
+                setattr(self._figures, name, value)
+
+    def finish(self) -> None:
+        """End the current part."""
+        with self._lock:
+            current = self._current()
+            if current is not None:
+                current.ended_s = self.clock()
+
+    def snapshot(self) -> Progress:
+        """The progress as it is now."""
+        with self._lock:
+            percent = self._percent()
+            return Progress(
+                uid=self.request.job.uid,
+                run=self.request.run,
+                stage=self.request.stage,
+                attempt=self.request.attempt,
+                percent=percent,
+                eta_seconds=self._eta_s(percent),
+                activities=[
+                    self._activity(part) for part in self._parts if part.started_s is not None
+                ],
+                **vars(self._figures),
+            )
+
+    def _current(self) -> _Part | None:
+        running = (p for p in self._parts if p.started_s is not None and p.ended_s is None)
+        return next(running, None)
+
+    def _weight(self) -> float:
+        return sum(part.weight for part in self._parts) or 1.0
+
+    def _percent(self) -> float:
+        done = sum(part.weight * part.fraction() for part in self._parts)
+        return min(100.0, 100 * done / self._weight())
+
+    def _eta_s(self, percent: float) -> float | None:
+        """Remaining time at this attempt's own pace; work of earlier attempts is no pace."""
+        gained = percent - self._resumed_percent
+        if self._started_s is None or gained < MIN_PERCENT_FOR_ETA:
+            return None
+        return (100 - percent) * (self.clock() - self._started_s) / gained
+
+    def _activity(self, part: _Part) -> ActivityProgress:
+        end = part.ended_s if part.ended_s is not None else self.clock()
+        started = part.started_s if part.started_s is not None else end
+        total = part.total if part.ended_s is None else max(part.total, part.done)
+        return ActivityProgress(
+            name=part.name, done=part.done, total=total, unit=part.unit, seconds=end - started
+        )

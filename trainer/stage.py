@@ -1,0 +1,161 @@
+"""The frame around a stage: what it is given, what it gives back, how it ends.
+
+Owns environment, signals and the outcome; knows no stage's work. Imports no torch.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from trainer.contract import request as contract
+from trainer.contract.base import CONTRACT_VERSION
+from trainer.contract.failures import EXIT_CODES, FailureClass
+from trainer.contract.outcome import MAX_MESSAGE_BYTES, Details, Outcome
+from trainer.contract.request import StageRequest
+from trainer.errors import StageError
+from trainer.progress import ProgressTracker
+from trainer.store import layout
+from trainer.store.base import Store
+from trainer.store.open import open_store
+
+MAX_TEXT = 400
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """Everything a stage may touch."""
+
+    request: StageRequest
+    store: Store
+    work: Path
+    cache: Path
+    file_root: Path
+    progress: ProgressTracker
+    stop: threading.Event
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage that did its work says."""
+
+    outcome: Outcome
+    details: Details
+
+
+class DetailedStageError(StageError):
+    """A failure that has more to say than its message: the data report of InvalidData."""
+
+    def __init__(
+        self, failure: FailureClass, message: str, details: Details, *, run_id: str = ""
+    ) -> None:
+        super().__init__(failure, message)
+        self.details = details
+        self.run_id = run_id
+
+
+StageFunction = Callable[[StageContext], StageResult]
+
+
+def read_request(environ: Mapping[str, str]) -> StageRequest:
+    """Parse the request.
+
+    Raises:
+        StageError: it is missing, malformed or of another contract version.
+    """
+    text = environ.get(contract.REQUEST_ENV, "")
+    if not text:
+        message = f"{contract.REQUEST_ENV} is not set; stages are started by the controller"
+        raise StageError(FailureClass.INVALID_SPEC, message)
+    try:
+        request = StageRequest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = f"{contract.REQUEST_ENV}: {place}: {first['msg']}"
+        raise StageError(FailureClass.INVALID_SPEC, message) from None
+    if request.version != CONTRACT_VERSION:
+        message = (
+            f"{contract.REQUEST_ENV}: contract version {request.version}, this image speaks "
+            f"{CONTRACT_VERSION}; use the trainer image of the controller's release"
+        )
+        raise StageError(FailureClass.INVALID_SPEC, message)
+    return request
+
+
+def open_context(
+    request: StageRequest, environ: Mapping[str, str], stop: threading.Event
+) -> StageContext:
+    """Open the output store and the writable places that the environment names."""
+    work = Path(environ.get(contract.WORK_ENV, contract.DEFAULT_WORK))
+    cache = Path(environ.get(contract.CACHE_ENV, contract.DEFAULT_CACHE))
+    file_root = Path(environ.get(contract.FILE_ROOT_ENV, contract.DEFAULT_FILE_ROOT))
+    output = request.spec.output
+    for directory in (work, cache):
+        directory.mkdir(parents=True, exist_ok=True)
+    return StageContext(
+        request=request,
+        store=open_store(output.uri, output.storage, file_root=file_root),
+        work=work,
+        cache=cache,
+        file_root=file_root,
+        progress=ProgressTracker(request),
+        stop=stop,
+    )
+
+
+def failed(request: StageRequest, error: StageError) -> StageResult:
+    """The result that says why a stage did not do its work."""
+    details = error.details if isinstance(error, DetailedStageError) else Details()
+    run_id = error.run_id if isinstance(error, DetailedStageError) else request.run_id
+    return StageResult(
+        outcome=outcome_of(
+            request, failure=error.failure, message=error.message[:MAX_TEXT], run_id=run_id
+        ),
+        details=details,
+    )
+
+
+def outcome_of(request: StageRequest, **fields: object) -> Outcome:
+    """An outcome that names this stage, run and attempt."""
+    identity = {
+        "stage": request.stage,
+        "uid": request.job.uid,
+        "run": request.run,
+        "attempt": request.attempt,
+    }
+    return Outcome.model_validate({"run_id": request.run_id, **identity, **fields})
+
+
+def write_outcome(path: Path, result: StageResult) -> None:
+    """Put the two lines where the kubelet, or the local cluster, reads them."""
+    first = result.outcome.model_dump_json(exclude_defaults=True)
+    second = result.details.model_dump_json(exclude_defaults=True)
+    fits = len(first.encode()) + len(second.encode()) + 2 <= MAX_MESSAGE_BYTES
+    text = f"{first}\n{second}\n" if fits else f"{first}\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def store_outcome(store: Store, result: StageResult) -> None:
+    """Keep the durable copy, once the run has an id to keep it under."""
+    if not result.outcome.run_id:
+        return
+    first = result.outcome.model_dump_json(exclude_defaults=True)
+    second = result.details.model_dump_json(exclude_defaults=True)
+    key = layout.outcome(result.outcome.run_id, result.outcome.stage.value)
+    store.write(key, f"{first}\n{second}\n".encode())
+
+
+def exit_code(outcome: Outcome) -> int:
+    """The process exit code that carries the failure class."""
+    return 0 if outcome.failure is None else EXIT_CODES[outcome.failure]
+
+
+def outcome_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the last word goes."""
+    return Path(environ.get(contract.OUTCOME_ENV, contract.DEFAULT_OUTCOME))

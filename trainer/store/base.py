@@ -1,0 +1,60 @@
+"""The interface every store has, and the errors that callers may act on.
+
+Everything else that goes wrong in a store is a ``StageError`` with the matching failure class:
+ACCESS_DENIED, HOST_STORAGE_EXCEEDED (disk full), UNAVAILABLE.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class MissingError(Exception):
+    """There is no such key."""
+
+
+class ConditionError(Exception):
+    """The key exists already, or is not what ``if_match`` says: somebody else wrote it."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stored object; ``key`` is relative to the store's root."""
+
+    key: str
+    size: int
+
+
+class Store(Protocol):
+    """Objects below one URI. Keys are relative, with ``/``; writes are all or nothing."""
+
+    @property
+    def uri(self) -> str:
+        """The root, without a trailing slash."""
+
+    def read(self, key: str) -> bytes:
+        """The object. Raises MissingError."""
+
+    def read_tagged(self, key: str) -> tuple[bytes, str]:
+        """The object and its tag for ``if_match``. Raises MissingError."""
+
+    def write(
+        self, key: str, data: bytes, *, if_none_match: bool = False, if_match: str | None = None
+    ) -> str:
+        """Store ``data`` whole; returns its tag. Raises ConditionError."""
+
+    def exists(self, key: str) -> bool:
+        """Whether the key is there."""
+
+    def upload(self, path: Path, key: str) -> None:
+        """Store a local file whole."""
+
+    def download(self, key: str, path: Path) -> None:
+        """Copy an object to a local file, whole. Raises MissingError."""
+
+    def list(self, prefix: str) -> Iterator[Entry]:
+        """Objects whose key starts with ``prefix``, in key order."""
+
+    def delete(self, key: str) -> None:
+        """Remove a key; none there is fine."""
