@@ -64,16 +64,12 @@ class ProgressTracker:
         """Begin a part; ``done`` of it may come from an earlier attempt. Ends the one before."""
         with self._lock:
             now = self.clock()
-            self._started_s = now if self._started_s is None else self._started_s
-            for part in self._parts:
-                if part.started_s is not None and part.ended_s is None:
-                    part.ended_s = now
-            part = next((part for part in self._parts if part.name == name), None)
-            if part is None:
-                part = _Part(name, "rows", 1.0)
-                self._parts.append(part)
+            if self._started_s is None:
+                self._started_s = now
+            self._end_current(now)
+            part = self._part(name)
             part.total, part.done, part.started_s, part.ended_s = total, done, now, None
-            if done and total:
+            if total:
                 self._resumed_percent += 100 * part.weight / self._weight() * done / total
 
     def advance(self, count: int = 1) -> None:
@@ -92,9 +88,7 @@ class ProgressTracker:
     def finish(self) -> None:
         """End the current part."""
         with self._lock:
-            current = self._current()
-            if current is not None:
-                current.ended_s = self.clock()
+            self._end_current(self.clock())
 
     def snapshot(self) -> Progress:
         """The progress as it is now."""
@@ -116,6 +110,19 @@ class ProgressTracker:
     def _current(self) -> _Part | None:
         running = (p for p in self._parts if p.started_s is not None and p.ended_s is None)
         return next(running, None)
+
+    def _part(self, name: str) -> _Part:
+        """The part of that name; one that was not planned joins at the end."""
+        for part in self._parts:
+            if part.name == name:
+                return part
+        self._parts.append(_Part(name, "rows", 1.0))
+        return self._parts[-1]
+
+    def _end_current(self, now_s: float) -> None:
+        current = self._current()
+        if current is not None:
+            current.ended_s = now_s
 
     def _weight(self) -> float:
         return sum(part.weight for part in self._parts) or 1.0

@@ -47,10 +47,18 @@ def open_listener(address: str) -> socket.socket:
             listener = socket.socket(fileno=int(rest))
             listener.listen()
             return listener
-        return socket.create_server((kind, int(rest)))
+        return socket.create_server((kind, port_number(rest)))
     except (OSError, ValueError) as error:
         message = f"cannot serve progress on {address!r}: {error}; use host:port or fd:N"
         raise StageError(FailureClass.UNAVAILABLE, message) from None
+
+
+def port_number(text: str) -> int:
+    """A TCP port; checked here because ``create_server`` leaks its socket on a larger number."""
+    port = int(text)
+    if not 0 <= port < 1 << 16:
+        raise ValueError(f"port {port} is not within 0..65535")
+    return port
 
 
 def metrics_text(tracker: ProgressTracker) -> bytes:

@@ -41,5 +41,7 @@ class PreparedPlan(Wire):
     base: BaseBinding
     split_digests: dict[str, Digest] = Field(description="train, validation, test.")
     dataset_digest: Digest
+    files: dict[str, str] = Field(default={}, description="Name below prepared/ -> sha256.")
+    generation_hash: str = Field(default="", description="Settings that the plan was made for.")
     data: DataReport
     estimate: Estimate

@@ -1,0 +1,111 @@
+"""Fields of the API that this release refuses by name: a later one makes them work.
+
+One table. A refused field has a value that asks for something; its default is never refused.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controller.api.basemodel import BaseModelSpec
+from controller.api.finetunejob import FineTuneJobSpec
+
+Asks = Callable[[Any], bool]
+
+NOT_YET = "is not supported in this release"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One row."""
+
+    path: str
+    asks: Asks
+    remedy: str
+    values: str = ""
+    """Which values are refused, for the docs; empty: any."""
+
+
+def _set(path: str, remedy: str) -> Refusal:
+    return Refusal(path, lambda value: value is not None, remedy)
+
+
+def _as(path: str, words: str, remedy: str) -> Refusal:
+    return Refusal(path, lambda value: value in words.split(), remedy, words)
+
+
+def _true(path: str, remedy: str) -> Refusal:
+    return Refusal(path, lambda value: value is True, remedy, "true")
+
+
+def _several(path: str, remedy: str) -> Refusal:
+    return Refusal(path, lambda value: isinstance(value, int) and value > 1, remedy, "more than 1")
+
+
+def _in_store(path: str) -> Refusal:
+    remedy = "use file://, with a copy of the files on this machine"
+    return Refusal(path, lambda value: str(value).startswith("s3://"), remedy, "s3://")
+
+
+_DIRECTORY = "use directory: {path: ...} with a copy of the model"
+_METRICS = "one of the built-in metrics"
+
+REFUSALS: tuple[Refusal, ...] = (
+    _set("baseModel.huggingFace", _DIRECTORY),
+    _set("baseModel.git", _DIRECTORY),
+    _set("baseModel.s3", _DIRECTORY),
+    _as("method", "DPO", "use SFT"),
+    _in_store("dataset.train.uri"),
+    _in_store("dataset.validation.uri"),
+    _in_store("dataset.test.uri"),
+    _as("dataset.format", "Preference Text", "use Chat or PromptCompletion"),
+    _as("quantization", "NF4", "use None"),
+    _as("evaluation.metric", "Grader", f"use {_METRICS}"),
+    _set("evaluation.grader", f"remove it and use {_METRICS}"),
+    _in_store("evaluation.forgetting.uri"),
+    _set("promotion.pin", "remove it"),
+    _as("retrain.policy", "Auto", "use OnCommit, and change the revision to train again"),
+    _as("retrain.warmStart", "Adapter", "use None"),
+    _in_store("output.uri"),
+    _true("output.merged", "use false; peft's merge_and_unload merges the adapter"),
+    _several("compute.nodes", "use 1"),
+    _set("compute.queueName", "remove it"),
+    _set("budget.maxGpuSeconds", "remove it; training.maxSteps bounds a run"),
+    _set("activeDeadlineSeconds", "remove it; training.maxSteps bounds a run"),
+)
+"""Of a FineTuneJob, by path below ``spec``, in the order of the spec."""
+
+BASE_MODEL_REFUSALS: tuple[Refusal, ...] = (
+    _set("source.huggingFace", _DIRECTORY),
+    _set("source.git", _DIRECTORY),
+    _set("source.s3", _DIRECTORY),
+    _set("writeBack", "remove it, and change revisions by hand"),
+)
+
+
+def unsupported(spec: FineTuneJobSpec | BaseModelSpec) -> list[str]:
+    """What this release refuses of a spec: one sentence each, with its field."""
+    table = REFUSALS if isinstance(spec, FineTuneJobSpec) else BASE_MODEL_REFUSALS
+    written = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return [f"spec.{path}: {message}" for path, message in refused(written, table)]
+
+
+def refused(spec: Mapping[str, Any], table: tuple[Refusal, ...]) -> Iterator[tuple[str, str]]:
+    """Path and message of every refused field of a spec as it is written."""
+    for row in table:
+        value = _at(spec, row.path)
+        if row.asks(value):
+            yield row.path, f"{_shown(value)}{NOT_YET}; {row.remedy}"
+
+
+def _at(spec: Any, path: str) -> Any:  # noqa: ANN401 - any JSON value
+    for name in path.split("."):
+        spec = spec.get(name) if isinstance(spec, Mapping) else None
+    return spec
+
+
+def _shown(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Scalars only; a section says nothing that its name does not."""
+    if isinstance(value, bool):
+        return f"{value} ".lower()
+    return f"{value} " if isinstance(value, str | int) else ""

@@ -1,0 +1,34 @@
+"""What the core asks the shell to do: frozen, and executed in order."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from trainer.contract.request import StageRequest
+
+
+@dataclass(frozen=True)
+class StartStage:
+    """Create the child. Only ever asked for when the *stored* status records the attempt."""
+
+    name: str
+    request: StageRequest
+
+
+@dataclass(frozen=True)
+class StopStage:
+    """End the child gently: SIGTERM, time to checkpoint, then for good."""
+
+    name: str
+    why: str
+
+
+Action = StartStage | StopStage
+
+
+@dataclass(frozen=True)
+class Event:
+    """Told to people after the status write succeeded; ``reason`` is from the closed enum."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str

@@ -1,0 +1,162 @@
+"""The steps that start work: write-ahead first, then the child.
+
+A ``StartStage`` is asked for only when the *stored* status (the observed one, not the one being
+made) records exactly that run, stage and attempt. A decision that records a new attempt asks for
+nothing but to be decided again at once: the shell writes the status, with the resourceVersion as
+precondition, and the next decision, on what was stored, creates the child. So a crash between
+the two leaves a record without a child, which is simply started, and never a child that no
+status knows. The settling of one stage and the record of the next are the same write: a stage
+costs one status write and one create.
+"""
+
+from datetime import timedelta
+
+from controller.api.conditions import ConditionType
+from controller.api.reasons import Reason
+from controller.api.status import RunStatus
+from controller.core.actions import StartStage
+from controller.core.conditions import State
+from controller.core.intent import Want
+from controller.core.naming import child_name
+from controller.core.requests import stage_request
+from controller.core.turn import Turn
+from trainer.contract.request import Stage
+
+WORKING: dict[Stage, Reason] = {
+    Stage.PREPARE: Reason.PREPARING,
+    Stage.TRAIN: Reason.TRAINING,
+    Stage.JUDGE: Reason.JUDGING,
+}
+
+OF_ONE_RUN = (ConditionType.DATA_VALID, ConditionType.TRAINED, ConditionType.EVALUATED)
+
+
+def begin_wanted_work(turn: Turn) -> Turn:
+    """Record what the spec asks for: a new run, or one more stage of the one that ended."""
+    match turn.intent.want:
+        case Want.NEW_RUN:
+            return _new_run(turn)
+        case Want.TRAIN:
+            return enter(_reopened(turn), Stage.TRAIN)
+        case Want.JUDGE:
+            return enter(_reopened(turn), Stage.JUDGE)
+        case Want.RETRY:
+            return enter(_reopened(turn), turn.stage)
+        case Want.NOTHING:
+            return turn
+
+
+def keep_record_true(turn: Turn) -> Turn:
+    """An attempt that is recorded but not created follows the spec as it is now."""
+    if turn.child is not None:
+        return turn
+    run, intent = turn.run, turn.intent
+    if run.stage == Stage.JUDGE and run.generation_hash != intent.generation_hash:
+        return enter(turn, Stage.TRAIN)
+    return turn.running(**_hashes(turn, turn.stage))
+
+
+def start_recorded_attempt(turn: Turn) -> Turn:
+    """Create the child of the attempt that the stored status records, when nothing else lives."""
+    if turn.child is not None:
+        return turn
+    turn = _in_waiting_state(turn)
+    if not _is_stored(turn):
+        return turn.after(0)
+    if turn.unfinished:
+        return turn
+    pause_s = _pause_s(turn)
+    if pause_s > 0:
+        return turn.after(pause_s)
+    run, job, stage = turn.run, turn.observed.job.metadata, turn.stage
+    name = child_name(job.name, job.uid, run=run.number, stage=stage, attempt=run.attempt)
+    return turn.doing(StartStage(name, stage_request(turn.observed, run, stage, turn.intent)))
+
+
+def enter(turn: Turn, stage: Stage) -> Turn:
+    """Record the next attempt at a stage, with a clean count of failures."""
+    return _record(turn, stage).running(failures=0, not_before=None)
+
+
+def enter_again(turn: Turn, reason: Reason, message: str, *, failures: int, after_s: float) -> Turn:
+    """Record the next attempt at the same stage, not to start before a pause."""
+    stage = turn.stage
+    not_before = turn.observed.now + timedelta(seconds=after_s) if after_s > 0 else None
+    recorded = _record(turn, stage).running(failures=failures, not_before=not_before)
+    return recorded.in_state(State.PENDING, reason, message)
+
+
+def _new_run(turn: Turn) -> Turn:
+    now, status, intent = turn.observed.now, turn.status, turn.intent
+    used = [child.run for child in turn.observed.children]
+    number = max([status.run.number if status.run else 0, *used]) + 1
+    run = RunStatus(
+        number=number,
+        stage=Stage.PREPARE,
+        spec_hash=intent.spec_hash,
+        identity_hash=intent.identity_hash,
+        rerun=intent.rerun,
+        retry_hash=intent.retry_hash,
+        start_time=now,
+    )
+    rest = [condition for condition in status.conditions if condition.type not in OF_ONE_RUN]
+    fresh = turn.saying(
+        run=run,
+        conditions=rest,
+        data=None,
+        resolved=[],
+        estimate=None,
+        evaluation=None,
+        cost=None,
+        last_handled_rerun=intent.rerun or None,
+    )
+    return enter(fresh, Stage.PREPARE).telling("Normal", Reason.RUN_STARTED, f"run {number}")
+
+
+def _reopened(turn: Turn) -> Turn:
+    return turn.running(
+        end_time=None, failure="", verdict="", message="", retry_hash=turn.intent.retry_hash
+    )
+
+
+def _record(turn: Turn, stage: Stage) -> Turn:
+    run = turn.run
+    used = [c.attempt for c in turn.observed.children if (c.run, c.stage) == (run.number, stage)]
+    attempt = max([run.attempts.get(stage.value, 0), *used]) + 1
+    attempts = {**run.attempts, stage.value: attempt}
+    recorded = turn.running(stage=stage, attempt=attempt, attempts=attempts)
+    return recorded.running(**_hashes(turn, stage)).saying(progress=None).wanting(Want.NOTHING)
+
+
+def _hashes(turn: Turn, stage: Stage) -> dict[str, str]:
+    """What the attempt's work will be true for."""
+    if stage is Stage.JUDGE:
+        return {"judge_hash": turn.intent.judge_hash}
+    return {"generation_hash": turn.intent.generation_hash}
+
+
+def _is_stored(turn: Turn) -> bool:
+    stored = turn.observed.job.status.run
+    if stored is None:
+        return False
+    run = turn.run
+    told = (run.number, run.stage, run.attempt, run.generation_hash, run.judge_hash)
+    known = (stored.number, stored.stage, stored.attempt, stored.generation_hash, stored.judge_hash)
+    return told == known and stored.end_time is None
+
+
+def _in_waiting_state(turn: Turn) -> Turn:
+    """What is said of an attempt that is recorded and about to start."""
+    if turn.unfinished:
+        text = "an earlier attempt is still ending"
+        return turn.in_state(State.PENDING, Reason.STOPPING, text)
+    if _pause_s(turn) <= 0:
+        return turn.in_state(State.RUNNING, WORKING[turn.stage])
+    if turn.status.phase == State.PENDING:
+        return turn
+    return turn.in_state(State.PENDING, Reason.RETRYING)
+
+
+def _pause_s(turn: Turn) -> float:
+    not_before = turn.run.not_before
+    return 0.0 if not_before is None else (not_before - turn.observed.now).total_seconds()

@@ -1,0 +1,62 @@
+"""The one decision: observed -> actions, next status, events. Pure; the steps are the order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from controller.api.status import FineTuneJobStatus
+from controller.core.actions import Action, Event
+from controller.core.begin import begin_wanted_work, keep_record_true, start_recorded_attempt
+from controller.core.follow import follow_attempt
+from controller.core.gate import (
+    await_base_model,
+    compare_base_model,
+    hold_when_suspended,
+    reject_unsupported_spec,
+    rest_when_done,
+    stop_what_is_not_wanted,
+)
+from controller.core.intent import read_intent
+from controller.core.observed import Observed
+from controller.core.settle import settle_finished_attempt
+from controller.core.turn import Turn
+
+Step = Callable[[Turn], Turn]
+
+STEPS: tuple[Step, ...] = (
+    stop_what_is_not_wanted,  # a superseded child, before anything that would take its place
+    compare_base_model,  # of the recorded run; a condition, no work
+    rest_when_done,  # ended, and still what the spec asks for
+    reject_unsupported_spec,  # Stalled
+    settle_finished_attempt,  # outcome -> next stage, next attempt after a pause, or the end
+    hold_when_suspended,  # before anything that would start work
+    await_base_model,
+    begin_wanted_work,  # a new run, or one more stage of the one that ended: recorded, no more
+    keep_record_true,  # recorded but not created: follows the spec as it is now
+    start_recorded_attempt,  # only what the stored status records
+    follow_attempt,  # progress into the status
+)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the shell executes: actions in order, then one status write, then the events.
+
+    ``requeue_after_s`` of 0 means: once the status is stored, decide again at once.
+    """
+
+    actions: tuple[Action, ...]
+    status: FineTuneJobStatus
+    events: tuple[Event, ...]
+    requeue_after_s: float | None
+
+
+def decide(observed: Observed) -> Decision:
+    """What to do now, and what to say of it."""
+    turn = Turn(observed, read_intent(observed.job), observed.job.status)
+    for step in STEPS:
+        turn = step(turn)
+        if turn.is_over:
+            break
+    generation = observed.job.metadata.generation
+    said = turn.saying(observed_generation=max(generation, turn.status.observed_generation))
+    return Decision(said.actions, said.status, said.events, said.requeue_after_s)

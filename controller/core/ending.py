@@ -1,0 +1,54 @@
+"""How a run ends: what the status says of it, once and for as long as the spec stays."""
+
+from controller.api.conditions import ConditionType
+from controller.api.reasons import Reason
+from controller.api.status import HistoryEntry
+from controller.core.conditions import State
+from controller.core.failures import with_hint
+from controller.core.turn import Turn
+from trainer.contract.failures import FailureClass
+from trainer.contract.verdict import Verdict
+
+C = ConditionType
+
+
+def end_judged(turn: Turn, verdict: Verdict, message: str) -> Turn:
+    """The run was judged; any verdict is a success of the job."""
+    ended = turn.running(
+        verdict=verdict.value, message=message, end_time=turn.observed.now, failures=0
+    )
+    told = ended.telling("Normal", Reason(verdict.value), message)
+    return reassert_end(_remember(told)).over()
+
+
+def end_failed(turn: Turn, failure: FailureClass, message: str) -> Turn:
+    """The run failed; the object is stalled until its spec changes."""
+    told = with_hint(failure, message)
+    ended = turn.running(failure=failure.value, message=told, end_time=turn.observed.now)
+    warned = ended.telling("Warning", Reason(failure.value), told)
+    return reassert_end(_remember(warned)).over()
+
+
+def reassert_end(turn: Turn) -> Turn:
+    """Phase and conditions of a run that ended."""
+    run = turn.run
+    if run.failure:
+        return turn.in_state(State.FAILED, Reason(run.failure), run.message)
+    return turn.in_state(State.SUCCEEDED, Reason(run.verdict), run.message)
+
+
+def _remember(turn: Turn) -> Turn:
+    """The run in the history, newest last, within its limit."""
+    run = turn.run
+    entry = HistoryEntry(
+        run=run.number,
+        id=run.id,
+        result=run.failure or run.verdict,
+        base_revision=run.base_model.revision if run.base_model else "",
+        spec_hash=run.spec_hash,
+        start_time=run.start_time,
+        end_time=turn.observed.now,
+    )
+    limit = turn.observed.job.spec.history_limit
+    older = [known for known in turn.status.history if known.run != run.number]
+    return turn.saying(history=[*older, entry][-limit:] if limit else [], progress=None)

@@ -1,0 +1,76 @@
+"""The steps that come before any work: is there something to do, and may it be done."""
+
+from controller.api.conditions import ConditionType
+from controller.api.reasons import Reason
+from controller.api.unsupported import unsupported
+from controller.core.conditions import State
+from controller.core.ending import reassert_end
+from controller.core.intent import Want
+from controller.core.requests import is_base_model_known
+from controller.core.turn import Turn
+
+C = ConditionType
+
+
+def rest_when_done(turn: Turn) -> Turn:
+    """A run that ended and is still what the spec asks for: nothing moves.
+
+    Its end is said again, because a spec that was refused or suspended in between may have
+    been taken back.
+    """
+    run = turn.status.run
+    is_done = run is not None and run.end_time is not None and turn.intent.want is Want.NOTHING
+    return reassert_end(turn).over() if is_done else turn
+
+
+def stop_what_is_not_wanted(turn: Turn) -> Turn:
+    """A child of a superseded run, or of no recorded attempt, is ended; its checkpoint stays."""
+    wanted = turn.child if turn.is_under_way else None
+    strays = [child for child in turn.unfinished if child is not wanted]
+    return turn.stopping(strays, "superseded")
+
+
+def reject_unsupported_spec(turn: Turn) -> Turn:
+    """What this release cannot do is refused by name, before anything starts."""
+    complaints = unsupported(turn.observed.job.spec)
+    if not complaints:
+        return turn
+    message = "; ".join(complaints)
+    stopped = turn.stopping(turn.unfinished, "invalid spec")
+    rejected = stopped.in_state(State.FAILED, Reason.INVALID_SPEC, message)
+    if turn.status.conditions != rejected.status.conditions:
+        rejected = rejected.telling("Warning", Reason.INVALID_SPEC, message)
+    return rejected.over()
+
+
+def hold_when_suspended(turn: Turn) -> Turn:
+    """Nothing starts; what runs is told to checkpoint and end."""
+    if not turn.observed.job.spec.suspend:
+        return turn
+    message = "spec.suspend is true; resuming continues from the last checkpoint"
+    held = turn.stopping(turn.unfinished, "suspended")
+    return held.in_state(State.SUSPENDED, Reason.SUSPENDED, message).over()
+
+
+def compare_base_model(turn: Turn) -> Turn:
+    """Whether the run's base model is the newest that its BaseModel knows."""
+    run = turn.status.run
+    if run is None or run.base_model is None:
+        return turn
+    base = turn.observed.base_model
+    latest = base.status.latest if base is not None else None
+    ours = run.base_model
+    if latest is None or latest.content_digest == ours.content_digest:
+        text = f"revision {ours.revision}"
+        return turn.holding(C.BASE_MODEL_CURRENT, "True", Reason.BASE_MODEL_CURRENT, text)
+    text = f"run {run.number} is for revision {ours.revision}, the newest is {latest.revision}"
+    return turn.holding(C.BASE_MODEL_CURRENT, "False", Reason.NEW_REVISION_AVAILABLE, text)
+
+
+def await_base_model(turn: Turn) -> Turn:
+    """A job whose BaseModel is not there yet waits for it; the shell wakes it."""
+    if is_base_model_known(turn.observed):
+        return turn
+    name = turn.observed.job.spec.base_model.name
+    message = f"spec.baseModel.name: there is no BaseModel {name} in this namespace"
+    return turn.in_state(State.PENDING, Reason.BASE_MODEL_NOT_FOUND, message).over()

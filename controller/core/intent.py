@@ -1,0 +1,64 @@
+"""What the spec asks for now, compared with what the status says was done."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.api import identity
+from controller.api.finetunejob import FineTuneJob
+from controller.api.meta import RERUN_ANNOTATION
+from controller.api.status import RunStatus
+
+
+class Want(StrEnum):
+    """What an object lacks when its run is over, or when it has none."""
+
+    NOTHING = "Nothing"
+    NEW_RUN = "NewRun"
+    TRAIN = "Train"
+    """The train stage again: other generation settings, the adapter that is there."""
+    JUDGE = "Judge"
+    """Another judgement of the answers that are there."""
+    RETRY = "Retry"
+    """The failed stage again: the spec around the run was changed."""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """The hashes of the spec as it is now, and what they lead to."""
+
+    spec_hash: str
+    identity_hash: str
+    generation_hash: str
+    judge_hash: str
+    retry_hash: str
+    rerun: str
+    want: Want
+
+
+def read_intent(job: FineTuneJob) -> Intent:
+    """Hash the spec by field class and compare it with the recorded run."""
+    spec = job.spec
+    handled = job.status.last_handled_rerun or ""
+    asked = job.metadata.annotations.get(RERUN_ANNOTATION, "")
+    hashes = {
+        "spec_hash": identity.spec_hash(spec),
+        "identity_hash": identity.identity_hash(spec),
+        "generation_hash": identity.generation_hash(spec),
+        "judge_hash": identity.judge_hash(spec),
+        "retry_hash": identity.retry_hash(spec),
+    }
+    is_rerun = asked not in ("", handled)
+    want = Want.NEW_RUN if is_rerun else _want(job.status.run, hashes)
+    return Intent(**hashes, rerun=asked or handled, want=want)
+
+
+def _want(run: RunStatus | None, hashes: dict[str, str]) -> Want:
+    if run is None or run.spec_hash != hashes["spec_hash"]:
+        return Want.NEW_RUN
+    if run.end_time is None:
+        return Want.NOTHING
+    if run.failure:
+        return Want.RETRY if run.retry_hash != hashes["retry_hash"] else Want.NOTHING
+    if run.generation_hash != hashes["generation_hash"]:
+        return Want.TRAIN
+    return Want.JUDGE if run.judge_hash != hashes["judge_hash"] else Want.NOTHING

@@ -1,0 +1,29 @@
+"""Everything one decision may know. The shell gathers it; time comes in with it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controller.api.basemodel import BaseModelObject
+from controller.api.finetunejob import FineTuneJob
+from controller.core.children import Child
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The operator's own settings, as far as they decide anything."""
+
+    retry_base_s: float = 10.0
+    retry_cap_s: float = 600.0
+    progress_period_s: float = 30.0
+    """Progress that moved by less than one percent is written this often."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The object with its stored status, what it refers to, and its own children."""
+
+    job: FineTuneJob
+    now: datetime
+    children: tuple[Child, ...] = ()
+    base_model: BaseModelObject | None = None
+    settings: Settings = field(default_factory=Settings)

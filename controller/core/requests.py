@@ -1,0 +1,74 @@
+"""From a job and its status to the request that a stage starts with."""
+
+from controller.api.status import RunStatus
+from controller.core.intent import Intent
+from controller.core.observed import Observed
+from trainer.contract.request import JobIdentity, Stage, StageRequest
+from trainer.contract.source import ModelSource, PinnedModel
+from trainer.contract.spec import RunSpec
+
+SHARED_SECTIONS = (
+    "method",
+    "dataset",
+    "lora",
+    "quantization",
+    "training",
+    "evaluation",
+    "promotion",
+    "output",
+    "budget",
+)
+"""The sections of a FineTuneJob that a stage gets as they are."""
+
+
+def stage_request(observed: Observed, run: RunStatus, stage: Stage, intent: Intent) -> StageRequest:
+    """The request for the attempt that the run records."""
+    job = observed.job
+    promoted = job.status.promoted
+    return StageRequest(
+        stage=stage,
+        job=JobIdentity(
+            namespace=job.metadata.namespace, name=job.metadata.name, uid=job.metadata.uid
+        ),
+        run=run.number,
+        attempt=run.attempt,
+        run_id=run.id,
+        spec_hash=intent.spec_hash,
+        identity_hash=intent.identity_hash,
+        generation_hash=intent.generation_hash,
+        rerun=intent.rerun,
+        promoted_sequence=promoted.sequence if promoted else 0,
+        spec=run_spec(observed, run),
+    )
+
+
+def run_spec(observed: Observed, run: RunStatus) -> RunSpec:
+    """What the stage reads of the spec, with the base model's source filled in."""
+    spec = observed.job.spec
+    sections = {name: getattr(spec, name) for name in SHARED_SECTIONS}
+    return RunSpec(base_model=pinned_model(observed, run), gpus=spec.compute.gpus, **sections)
+
+
+def pinned_model(observed: Observed, run: RunStatus) -> PinnedModel:
+    """The source at the revision the run has frozen; before that, at the pin or the newest."""
+    reference = observed.job.spec.base_model
+    base = observed.base_model
+    source: ModelSource = reference if base is None else base.spec.source
+    latest = base.status.latest if base is not None else None
+    frozen = run.base_model
+    revision = frozen.revision if frozen else reference.revision
+    if revision is None and latest is not None:
+        revision = latest.revision
+    return PinnedModel(
+        hugging_face=source.hugging_face,
+        git=source.git,
+        s3=source.s3,
+        directory=source.directory,
+        revision=revision,
+        content_digest=frozen.content_digest if frozen else None,
+    )
+
+
+def is_base_model_known(observed: Observed) -> bool:
+    """Whether the source of the base model can be filled in."""
+    return observed.job.spec.base_model.name is None or observed.base_model is not None

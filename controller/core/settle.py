@@ -1,0 +1,131 @@
+"""The step that reads a finished attempt: next stage, next attempt after a pause, or the end."""
+
+from collections.abc import Callable
+
+from controller.api.conditions import ConditionType
+from controller.api.reasons import Reason
+from controller.api.status import RunBase
+from controller.core.begin import enter, enter_again
+from controller.core.children import Child
+from controller.core.conditions import is_true
+from controller.core.ending import end_failed, end_judged
+from controller.core.failures import RULES, Policy, backoff_s
+from controller.core.follow import report_details
+from controller.core.turn import Turn
+from trainer.contract.failures import FailureClass
+from trainer.contract.outcome import Outcome
+from trainer.contract.request import Stage
+from trainer.contract.verdict import Verdict
+
+C = ConditionType
+
+
+def settle_finished_attempt(turn: Turn) -> Turn:
+    """What the recorded attempt said goes into the status, in the same write as what is next."""
+    child = turn.child if turn.is_under_way else None
+    if child is None or child.is_unfinished:
+        return turn
+    uid = turn.observed.job.metadata.uid
+    told = report_details(turn, child)
+    failure = child.failure(uid)
+    outcome = child.last_word(uid)
+    if failure is not None:
+        return _fail(told, child, outcome, *failure)
+    assert outcome is not None  # noqa: S101 - no failure only with an outcome
+    return ADVANCE[child.stage](told, outcome)
+
+
+def _after_prepare(turn: Turn, outcome: Outcome) -> Turn:
+    if not outcome.run_id:
+        return end_failed(turn, FailureClass.UNEXPECTED, "prepare ended without a run id")
+    base = RunBase(revision=outcome.base_revision, content_digest=outcome.base_digest)
+    frozen = turn.running(
+        id=outcome.run_id, base_model=base, dataset_digest=outcome.dataset_digest
+    ).holding(C.DATA_VALID, "True", Reason.DATA_VALID)
+    if not outcome.trained:
+        return enter(frozen, Stage.TRAIN)
+    known = frozen.holding(
+        C.TRAINED, "True", Reason.ALREADY_TRAINED, f"run {outcome.run_id} is in the output"
+    )
+    if outcome.generated and not _has_new_generation(turn):
+        return enter(known, Stage.JUDGE)
+    return enter(known, Stage.TRAIN)
+
+
+def _after_train(turn: Turn, outcome: Outcome) -> Turn:
+    trained = turn.running(adapter_digest=outcome.adapter_digest)
+    if outcome.not_needed:
+        trained = trained.holding(C.TRAINED, "False", Reason.NOT_NEEDED, outcome.message)
+    elif not is_true(turn.status.conditions, C.TRAINED):
+        trained = trained.holding(C.TRAINED, "True", Reason.TRAINED, outcome.message)
+    return enter(trained, Stage.TRAIN if _has_new_generation(turn) else Stage.JUDGE)
+
+
+def _after_judge(turn: Turn, outcome: Outcome) -> Turn:
+    if outcome.verdict not in set(Verdict):
+        message = f"judge ended with the unknown verdict {outcome.verdict[:40]!r}"
+        return end_failed(turn, FailureClass.UNEXPECTED, message)
+    verdict = Verdict(outcome.verdict)
+    message = turn.status.evaluation.reason if turn.status.evaluation else outcome.message
+    judged = turn.holding(C.EVALUATED, "True", Reason(verdict.value), message)
+    judged = _promoted(judged, verdict)
+    if _has_new_generation(turn):
+        return enter(judged, Stage.TRAIN)
+    if turn.run.judge_hash != turn.intent.judge_hash:
+        return enter(judged, Stage.JUDGE)
+    return end_judged(judged, verdict, message)
+
+
+ADVANCE: dict[Stage, Callable[[Turn, Outcome], Turn]] = {
+    Stage.PREPARE: _after_prepare,
+    Stage.TRAIN: _after_train,
+    Stage.JUDGE: _after_judge,
+}
+
+
+def _promoted(turn: Turn, verdict: Verdict) -> Turn:
+    promoted, run = turn.status.promoted, turn.run
+    if promoted is not None and promoted.run_id == run.id:
+        text = f"run {run.id}, sequence {promoted.sequence}"
+        return turn.holding(C.PROMOTED, "True", Reason.PROMOTED, text)
+    if verdict is Verdict.PROMOTE:
+        text = f"set spec.promotion.pin to {run.id} to promote this run"
+        return turn.holding(C.PROMOTED, "False", Reason.AWAITING_APPROVAL, text)
+    return turn.holding(C.PROMOTED, "False", Reason(verdict.value))
+
+
+def _fail(
+    turn: Turn, child: Child, outcome: Outcome | None, failure: FailureClass, message: str
+) -> Turn:
+    rule = RULES[failure]
+    step = outcome.checkpoint_step if outcome else 0
+    has_advanced = step > turn.run.checkpoint_step
+    is_free = rule.policy is Policy.FREE_IF_ADVANCED and (has_advanced or child.is_stopped)
+    failures = turn.run.failures + (0 if is_free else 1)
+    kept = turn.running(checkpoint_step=max(step, turn.run.checkpoint_step))
+    text = f"{child.stage.value}: {message}"
+    if rule.policy is Policy.NEVER or failures >= turn.observed.job.spec.retry.max_attempts:
+        return _end(kept, child, failure, text)
+    return _again(kept, failure, text, failures=failures, is_free=is_free)
+
+
+def _end(turn: Turn, child: Child, failure: FailureClass, text: str) -> Turn:
+    if child.stage is Stage.PREPARE and failure in (
+        FailureClass.INVALID_DATA,
+        FailureClass.TEST_TOO_SMALL,
+    ):
+        turn = turn.holding(C.DATA_VALID, "False", Reason(failure.value), text)
+    return end_failed(turn, failure, text)
+
+
+def _again(turn: Turn, failure: FailureClass, text: str, *, failures: int, is_free: bool) -> Turn:
+    settings = turn.observed.settings
+    pause_s = backoff_s(failures, base_s=settings.retry_base_s, cap_s=settings.retry_cap_s)
+    told = turn.telling("Warning", Reason(failure.value), text)
+    return enter_again(
+        told, Reason(failure.value), text, failures=failures, after_s=0.0 if is_free else pause_s
+    )
+
+
+def _has_new_generation(turn: Turn) -> bool:
+    return turn.run.generation_hash != turn.intent.generation_hash

@@ -1,0 +1,109 @@
+"""One decision in the making: what was observed, and what the steps have made of it so far."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from controller.api.conditions import ConditionStatus, ConditionType
+from controller.api.reasons import Reason
+from controller.api.status import FineTuneJobStatus, RunStatus
+from controller.core.actions import Action, Event, StopStage
+from controller.core.children import Child, ChildState
+from controller.core.conditions import Stamp, State, put, put_state
+from controller.core.intent import Intent, Want
+from controller.core.observed import Observed
+from trainer.contract.request import Stage
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Steps take one and return one; nothing in it is changed in place."""
+
+    observed: Observed
+    intent: Intent
+    status: FineTuneJobStatus
+    actions: tuple[Action, ...] = ()
+    events: tuple[Event, ...] = ()
+    requeue_after_s: float | None = None
+    is_over: bool = False
+
+    @property
+    def run(self) -> RunStatus:
+        """The run; only asked for where there is one."""
+        assert self.status.run is not None  # noqa: S101 - ours, not the user's
+        return self.status.run
+
+    @property
+    def stage(self) -> Stage:
+        """The stage of the recorded attempt; only asked for where there is one."""
+        assert self.run.stage is not None  # noqa: S101 - ours, not the user's
+        return self.run.stage
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a run is recorded that has not ended and is still what the spec asks for."""
+        run = self.status.run
+        return run is not None and run.end_time is None and self.intent.want is not Want.NEW_RUN
+
+    @property
+    def child(self) -> Child | None:
+        """The child of the recorded attempt."""
+        run = self.run
+        key = (run.number, run.stage, run.attempt)
+        return next((c for c in self.observed.children if (c.run, c.stage, c.attempt) == key), None)
+
+    @property
+    def unfinished(self) -> tuple[Child, ...]:
+        """Everything of the object that may still be alive."""
+        return tuple(child for child in self.observed.children if child.is_unfinished)
+
+    def over(self) -> "Turn":
+        """No later step has anything to say."""
+        return replace(self, is_over=True)
+
+    def doing(self, *actions: Action) -> "Turn":
+        """With more to do."""
+        return replace(self, actions=(*self.actions, *actions))
+
+    def stopping(self, children: Iterable[Child], why: str) -> "Turn":
+        """With each of the children told to stop, once."""
+        told = {action.name for action in self.actions if isinstance(action, StopStage)}
+        new = [c for c in children if c.state is not ChildState.STOPPING and c.name not in told]
+        return self.doing(*(StopStage(child.name, why) for child in new))
+
+    def telling(self, kind: Literal["Normal", "Warning"], reason: Reason, message: str) -> "Turn":
+        """With one more event."""
+        return replace(self, events=(*self.events, Event(kind, reason, message)))
+
+    def after(self, seconds: float) -> "Turn":
+        """To be decided again after ``seconds``, or earlier."""
+        known = self.requeue_after_s
+        soonest = seconds if known is None else min(seconds, known)
+        return replace(self, requeue_after_s=max(0.0, soonest))
+
+    def wanting(self, want: Want) -> "Turn":
+        """With another idea of what is lacking."""
+        return replace(self, intent=replace(self.intent, want=want))
+
+    def saying(self, **fields: Any) -> "Turn":  # noqa: ANN401 - fields of the status
+        """With other fields in the next status."""
+        return replace(self, status=self.status.model_copy(update=fields))
+
+    def running(self, **fields: Any) -> "Turn":  # noqa: ANN401 - fields of the run
+        """With other fields in the next status's run."""
+        return self.saying(run=self.run.model_copy(update=fields))
+
+    def in_state(self, state: State, reason: Reason, message: str = "") -> "Turn":
+        """With the phase and the four state conditions of one row of the table."""
+        conditions = put_state(self.status.conditions, self._stamp(), state, reason, message)
+        return self.saying(phase=state.value, conditions=conditions)
+
+    def holding(
+        self, kind: ConditionType, truth: ConditionStatus, reason: Reason, message: str = ""
+    ) -> "Turn":
+        """With one condition set."""
+        held = put(self.status.conditions, self._stamp(), kind, truth, reason, message=message)
+        return self.saying(conditions=held)
+
+    def _stamp(self) -> Stamp:
+        return Stamp(self.observed.job.metadata.generation, self.observed.now)

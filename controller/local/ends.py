@@ -1,0 +1,77 @@
+"""How a local run ended, as the exit code of the command and as a document for programs."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from controller.api.conditions import ConditionType
+from controller.api.finetunejob import FineTuneJob
+from controller.core.conditions import State, find
+from controller.core.failures import RULES
+from controller.local.reports import FoundReport
+from trainer.contract.failures import FailureClass
+
+
+class Exit(IntEnum):
+    """The exit codes of the command."""
+
+    DONE = 0
+    """Finished, with any verdict."""
+    OURS = 1
+    """An outage, a full disk, a bug; or ``--fail-unless promoted`` and it was not."""
+    USERS = 2
+    """The file, the data or the set-up is wrong; the message says what to change."""
+    INTERRUPTED = 130
+    """Ctrl-C; the same command goes on from the checkpoint."""
+
+
+@dataclass(frozen=True)
+class End:
+    """One job's end."""
+
+    job: FineTuneJob
+    code: Exit
+    was_interrupted: bool = False
+    log: str = ""
+    report: FoundReport | None = None
+
+    @property
+    def is_promoted(self) -> bool:
+        """Whether the adapter in use is this run's."""
+        promoted, run = self.job.status.promoted, self.job.status.run
+        return promoted is not None and run is not None and promoted.run_id == run.id
+
+    @property
+    def message(self) -> str:
+        """What went wrong, in the words of the stage or the core."""
+        stalled = find(self.job.status.conditions, ConditionType.STALLED)
+        return stalled.message if stalled is not None else ""
+
+    def document(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "namespace": self.job.metadata.namespace,
+            "name": self.job.metadata.name,
+            "exitCode": int(self.code),
+            "promoted": self.is_promoted,
+            "status": self.job.status.model_dump(mode="json", exclude_none=True),
+            "report": self.report.document if self.report else None,
+        }
+
+
+def exit_of(job: FineTuneJob, *, was_interrupted: bool) -> Exit:
+    """Whose fault it was, by the table of failure classes."""
+    status = job.status
+    if status.phase == State.FAILED:
+        failure = status.run.failure if status.run else ""
+        is_users = RULES[FailureClass(failure)].users if failure else True
+        return Exit.USERS if is_users else Exit.OURS
+    if was_interrupted:
+        return Exit.INTERRUPTED
+    return Exit.USERS if status.phase == State.SUSPENDED else Exit.DONE
+
+
+def worst(codes: list[Exit]) -> Exit:
+    """The code of several jobs: an interruption, then our failure, then the user's."""
+    order = (Exit.DONE, Exit.USERS, Exit.OURS, Exit.INTERRUPTED)
+    return max(codes, key=order.index, default=Exit.DONE)

@@ -1,0 +1,1 @@
+"""What the command shows: live progress, the comparison, errors. Renders; decides nothing."""

@@ -1,0 +1,152 @@
+"""Jobs, children and outcomes to decide about."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from controller.api.finetunejob import FineTuneJob
+from controller.core.actions import StartStage, StopStage
+from controller.core.children import Child, ChildState
+from controller.core.decide import Decision, decide
+from controller.core.observed import Observed, Settings
+from trainer.contract.failures import EXIT_CODES, FailureClass
+from trainer.contract.outcome import Details, Outcome
+from trainer.contract.request import Stage
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+UID = "0b9d3a3e-7a52-4e0e-9f5a-6f6f0a3d1c11"
+RUN_ID = "0123456789abcdef"
+DIGEST = f"sha256:{'a' * 64}"
+
+SPEC: dict[str, Any] = {
+    "baseModel": {"directory": {"path": "/models/tiny"}},
+    "dataset": {"train": {"uri": "file:///data/train.jsonl"}},
+    "output": {"uri": "file:///out/intents"},
+    "compute": {"gpus": 0},
+}
+
+
+def a_job(**spec: Any) -> FineTuneJob:
+    """A valid job as an API server has it just after it was created."""
+    metadata = {"name": "intents", "namespace": "ml", "uid": UID, "generation": 1}
+    return FineTuneJob.model_validate({"metadata": metadata, "spec": {**SPEC, **spec}})
+
+
+def an_outcome(child: Child, **fields: Any) -> Outcome:
+    """The last word of a stage that did its work, unless ``fields`` say otherwise."""
+    usual: dict[Stage, dict[str, Any]] = {
+        Stage.PREPARE: {"base_revision": "abc", "base_digest": DIGEST, "dataset_digest": DIGEST},
+        Stage.TRAIN: {"adapter_digest": DIGEST},
+        Stage.JUDGE: {"verdict": "Promote", "evaluation_id": "e1", "sequence": 1},
+    }
+    told = {"stage": child.stage, "run": child.run, "attempt": child.attempt, "uid": UID}
+    return Outcome.model_validate({**told, "run_id": RUN_ID, **usual[child.stage], **fields})
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One object and its children, moved by decisions; time stands still until it is told."""
+
+    job: FineTuneJob = field(default_factory=a_job)
+    children: tuple[Child, ...] = ()
+    now: datetime = START
+    settings: Settings = field(default_factory=Settings)
+
+    def observed(self) -> Observed:
+        return Observed(self.job, self.now, self.children, settings=self.settings)
+
+    def decided(self) -> Decision:
+        return decide(self.observed())
+
+    def stepped(self) -> "Scene":
+        """One decision, stored and executed."""
+        decision = self.decided()
+        scene = replace(self, job=self.job.model_copy(update={"status": decision.status}))
+        for action in decision.actions:
+            scene = scene._done(action)
+        return scene
+
+    def settled(self) -> "Scene":
+        """Decided and executed until nothing moves."""
+        for _ in range(10):
+            after = self.stepped()
+            if after == self:
+                return self
+            self = after
+        raise AssertionError("decisions do not come to rest")
+
+    def passed(self, seconds: float) -> "Scene":
+        return replace(self, now=self.now + timedelta(seconds=seconds))
+
+    def edited(self, **spec: Any) -> "Scene":
+        """Another spec, as `kubectl apply` would leave it."""
+        written = self.job.spec.model_dump(mode="json", exclude_defaults=True)
+        changed = a_job(**{**written, **spec}).spec
+        metadata = self.job.metadata.model_copy(
+            update={"generation": self.job.metadata.generation + 1}
+        )
+        return self._with_job(spec=changed, metadata=metadata)
+
+    def annotated(self, **annotations: str) -> "Scene":
+        named = {f"tunekeeper.dev/{name}": value for name, value in annotations.items()}
+        return self._with_job(metadata=self.job.metadata.model_copy(update={"annotations": named}))
+
+    @property
+    def live(self) -> Child:
+        """The one child that is not finished."""
+        (child,) = [child for child in self.children if child.is_unfinished]
+        return child
+
+    def succeeded(self, details: Details | None = None, **fields: Any) -> "Scene":
+        """The live stage did its work."""
+        child = self.live
+        return self.ended(
+            child, outcome=an_outcome(child, **fields), details=details or Details(), exit_code=0
+        )
+
+    def failed(self, failure: FailureClass, **fields: Any) -> "Scene":
+        """The live stage said why it failed."""
+        child = self.live
+        outcome = an_outcome(child, failure=failure, message="because", **fields)
+        return self.ended(child, outcome=outcome, exit_code=EXIT_CODES[failure])
+
+    def crashed(self, exit_code: int = 1) -> "Scene":
+        """The live stage ended without a word."""
+        return self.ended(self.live, exit_code=exit_code)
+
+    def ended(self, child: Child, **fields: Any) -> "Scene":
+        over = replace(child, state=ChildState.FINISHED, finished=self.now, **fields)
+        return replace(self, children=tuple(over if c is child else c for c in self.children))
+
+    def reporting(self, **fields: Any) -> "Scene":
+        """The live child, seen with other fields."""
+        child = self.live
+        seen = replace(child, **fields)
+        return replace(self, children=tuple(seen if c is child else c for c in self.children))
+
+    def _with_job(self, **fields: Any) -> "Scene":
+        return replace(self, job=self.job.model_copy(update=fields))
+
+    def _done(self, action: StartStage | StopStage) -> "Scene":
+        if isinstance(action, StopStage):
+            return replace(
+                self,
+                children=tuple(
+                    replace(c, state=ChildState.STOPPING, is_stopped=True)
+                    if c.name == action.name
+                    else c
+                    for c in self.children
+                ),
+            )
+        request = action.request
+        assert all(child.name != action.name for child in self.children), "a name used twice"
+        child = Child(
+            name=action.name,
+            run=request.run,
+            stage=request.stage,
+            attempt=request.attempt,
+            spec_hash=request.spec_hash,
+            state=ChildState.RUNNING,
+            started=self.now,
+        )
+        return replace(self, children=(*self.children, child))

@@ -1,0 +1,168 @@
+import threading
+
+import pytest
+import torch
+from builders.arms import (
+    STOP,
+    VOCABULARY,
+    a_decoder,
+    a_model,
+    a_sliding_model,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import GenerationConfig
+
+from trainer.arms.fallback import shares_prefixes
+from trainer.arms.generate import generate, plan_batches, shared_prefix
+from trainer.contract.failures import FailureClass
+from trainer.errors import StageError
+
+NEW_TOKENS = 12
+
+
+def prompts_of(lengths, *, shared=9, seed=5):
+    generator = torch.Generator().manual_seed(seed)
+    draw = lambda count: torch.randint(3, VOCABULARY, (count,), generator=generator).tolist()  # noqa: E731
+    prefix = draw(shared)
+    return [prefix + draw(length) for length in lengths]
+
+
+def naive(model, prompt, stop_ids):
+    """One prompt at a time, by transformers."""
+    config = GenerationConfig(
+        do_sample=False,
+        max_new_tokens=NEW_TOKENS,
+        eos_token_id=sorted(stop_ids) or None,
+        pad_token_id=0,
+    )
+    ids = torch.tensor([prompt])
+    found = model.generate(
+        input_ids=ids, attention_mask=torch.ones_like(ids), generation_config=config
+    )
+    answer = found[0, len(prompt) :].tolist()
+    return answer[:-1] if answer[-1] in stop_ids else answer
+
+
+def answers_of(decoder, prompts, batches):
+    found = {}
+
+    def keep(number, answers):
+        found.update(zip(batches[number], answers, strict=True))
+
+    generate(decoder, prompts, batches, keep)
+    return [found[at] for at in range(len(prompts))]
+
+
+# A third of the vocabulary ends an answer, so that rows leave at different steps.
+OFTEN = frozenset(range(STOP, VOCABULARY, 6))
+
+CASES = {
+    "one batch": {"rows": 16},
+    "several batches": {"rows": 3},
+    "one row at a time": {"rows": 1},
+    "the prompts are read in small parts": {"rows": 16, "prefill_tokens": 8},
+    "the cache is too small for the batch": {"rows": 16, "cache_tokens": 60},
+}
+
+
+@pytest.mark.parametrize("shared", [0, 1, 9], ids="{} shared tokens".format)
+@pytest.mark.parametrize("stop_ids", [frozenset({STOP}), OFTEN], ids=["rare stop", "often"])
+@pytest.mark.parametrize("pace", CASES.values(), ids=CASES.keys())
+@pytest.mark.parametrize("build", [a_model, a_sliding_model], ids=["full", "sliding"])
+def test_batched_answers_are_those_of_one_by_one_decoding(build, pace, stop_ids, shared):
+    model = build()
+    prompts = prompts_of([1, 2, 2, 5, 7, 11, 12], shared=shared)
+    decoder = a_decoder(model, new_tokens=NEW_TOKENS, stop_ids=stop_ids, **pace)
+    plan = plan_batches([len(p) for p in prompts], "abcdefg", rows=pace["rows"])
+    found = [answer.ids for answer in answers_of(decoder, prompts, plan)]
+    assert found == [naive(model, prompt, stop_ids) for prompt in prompts]
+
+
+def test_the_cases_above_have_answers_of_many_lengths():
+    model = a_model()
+    lengths = [len(naive(model, p, OFTEN)) for p in prompts_of([1, 2, 2, 5, 7, 11, 12])]
+    assert len(set(lengths)) >= 3
+    assert max(lengths) <= NEW_TOKENS
+
+
+def test_an_answer_says_whether_it_ended_or_was_cut():
+    prompts = prompts_of([1, 2, 2, 5, 7, 11, 12])
+    model = a_model()
+    found = answers_of(a_decoder(model, stop_ids=OFTEN), prompts, [list(range(7))])
+    for prompt, answer in zip(prompts, found, strict=True):
+        ended = len(naive(model, prompt, OFTEN)) < NEW_TOKENS
+        assert answer.finish == ("stop" if ended else "length")
+    assert {answer.finish for answer in found} == {"stop", "length"}
+
+
+def test_a_limit_of_one_token_gives_one_token():
+    found = answers_of(a_decoder(a_model(), new_tokens=1), prompts_of([3, 4]), [[0, 1]])
+    assert [len(answer.ids) for answer in found] == [1, 1]
+
+
+def test_one_odd_prompt_does_not_change_the_others():
+    prompts = prompts_of([3, 4, 5])
+    odd = [*prompts, [7, 7]]
+    model = a_model()
+    found = answers_of(a_decoder(model), odd, [[3], [0, 1, 2]])
+    assert [a.ids for a in found] == [naive(model, prompt, {STOP}) for prompt in odd]
+
+
+def test_a_stop_between_two_tokens_is_an_interruption():
+    decoder = a_decoder(a_model())
+    decoder.stop.set()
+    with pytest.raises(StageError) as caught:
+        decoder.answer(prompts_of([3, 4]), [])
+    assert caught.value.failure is FailureClass.INTERRUPTED
+
+
+def test_a_stop_is_seen_at_every_step_of_a_sliding_model_too():
+    decoder = a_decoder(a_sliding_model())
+    decoder.stop = CountingEvent(after=3)
+    with pytest.raises(StageError):
+        decoder.answer(prompts_of([3, 4]), [])
+
+
+class CountingEvent(threading.Event):
+    """Set from the n-th look on."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.looks, self.after = 0, after
+
+    def is_set(self):
+        self.looks += 1
+        return self.looks > self.after
+
+
+def test_only_models_with_plain_attention_share_a_prefix():
+    assert shares_prefixes(a_model())
+    assert not shares_prefixes(a_sliding_model())
+
+
+def test_batches_done_before_are_not_answered_again():
+    seen = []
+    batches = [[0], [1], [2]]
+    generate(
+        a_decoder(a_model()),
+        prompts_of([3, 4, 5]),
+        batches,
+        lambda number, _: seen.append(number),
+        done=frozenset({1}),
+    )
+    assert seen == [0, 2]
+
+
+def test_the_plan_orders_by_length_and_then_by_id():
+    assert plan_batches([5, 3, 5, 4], ["b", "z", "a", "q"], rows=3) == [[1, 3, 2], [0]]
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=6))
+@settings(max_examples=200)
+def test_the_shared_prefix_begins_every_prompt_and_is_all_of_none(prompts):
+    shared = shared_prefix(prompts)
+    assert all(prompt[: len(shared)] == shared for prompt in prompts)
+    assert all(len(prompt) > len(shared) for prompt in prompts)
+    longer = {tuple(prompt[: len(shared) + 1]) for prompt in prompts}
+    assert len(longer) > 1 or min(map(len, prompts)) == len(shared) + 1

@@ -1,0 +1,119 @@
+"""A stage ends with one outcome and the exit code of its class, whatever happens."""
+
+import errno
+import json
+
+import pytest
+from builders.requests import a_request
+
+from trainer import __main__ as command
+from trainer import stage as frame
+from trainer.contract.failures import EXIT_CODES, FailureClass
+from trainer.contract.outcome import Details, Outcome
+from trainer.contract.request import Stage
+from trainer.errors import FencedError, StageError
+
+FAULTS = [
+    pytest.param(
+        StageError(FailureClass.INVALID_DATA, "line 3"), FailureClass.INVALID_DATA, id="user error"
+    ),
+    pytest.param(FencedError("epoch 2"), FailureClass.SUPERSEDED, id="fenced"),
+    pytest.param(
+        OSError(errno.ENOSPC, "No space", "/data"),
+        FailureClass.HOST_STORAGE_EXCEEDED,
+        id="disk full",
+    ),
+    pytest.param(
+        PermissionError(errno.EACCES, "denied", "/data"),
+        FailureClass.ACCESS_DENIED,
+        id="not writable",
+    ),
+    pytest.param(OSError(errno.EIO, "I/O", "/data"), FailureClass.UNAVAILABLE, id="I/O error"),
+    pytest.param(KeyError("bug"), FailureClass.UNEXPECTED, id="a bug of ours"),
+]
+
+
+@pytest.fixture
+def environ(tmp_path):
+    return {
+        "TUNEKEEPER_REQUEST": a_request(tmp_path).model_dump_json(),
+        "TUNEKEEPER_OUTCOME": str(tmp_path / "outcome"),
+        "TUNEKEEPER_LISTEN": "127.0.0.1:0",
+        "TUNEKEEPER_WORK": str(tmp_path / "work"),
+        "TUNEKEEPER_CACHE": str(tmp_path / "cache"),
+        "TUNEKEEPER_FILE_ROOT": str(tmp_path),
+    }
+
+
+def run_with(monkeypatch, environ, work):
+    monkeypatch.setattr(command, "stage_function", lambda _stage: work)
+    monkeypatch.setattr(command, "stop_on_signals", frame.threading.Event)
+    return command.main(["prepare"], environ)
+
+
+def read_outcome(tmp_path):
+    lines = (tmp_path / "outcome").read_text().splitlines()
+    return Outcome.model_validate_json(lines[0])
+
+
+@pytest.mark.parametrize(("fault", "expected"), FAULTS)
+def test_every_fault_becomes_its_class_and_exit_code(
+    monkeypatch, tmp_path, environ, fault, expected
+):
+    def work(_context):
+        raise fault
+
+    assert run_with(monkeypatch, environ, work) == EXIT_CODES[expected]
+    assert read_outcome(tmp_path).failure is expected
+
+
+def test_work_done_is_written_twice_and_exits_with_zero(monkeypatch, tmp_path, environ):
+    def work(context):
+        outcome = frame.outcome_of(context.request, run_id="a" * 16)
+        return frame.StageResult(outcome, Details())
+
+    assert run_with(monkeypatch, environ, work) == 0
+    assert read_outcome(tmp_path).failure is None
+    stored = tmp_path / "output" / "runs" / ("a" * 16) / "prepare-outcome.json"
+    assert stored.read_text() == (tmp_path / "outcome").read_text()
+
+
+def test_a_long_second_line_is_left_out_of_the_termination_message(tmp_path):
+    request = a_request(tmp_path)
+    details = Details.model_validate(
+        {"resolved": [{"field": "x" * 50, "value": "y" * 50, "rule": "z" * 200}] * 40}
+    )
+    frame.write_outcome(tmp_path / "outcome", frame.StageResult(frame.outcome_of(request), details))
+    assert len((tmp_path / "outcome").read_text().splitlines()) == 1
+
+
+REQUESTS = [
+    pytest.param(None, "TUNEKEEPER_REQUEST is not set", id="no request"),
+    pytest.param("{", "Invalid JSON", id="no JSON"),
+    pytest.param({"version": 99}, "contract version 99", id="another contract"),
+    pytest.param({"run": 0}, "run: Input should be greater", id="a field out of range"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), REQUESTS)
+def test_a_bad_request_is_a_user_error_in_one_line(monkeypatch, environ, capsys, change, message):
+    document = json.loads(environ.pop("TUNEKEEPER_REQUEST"))
+    if isinstance(change, dict):
+        environ["TUNEKEEPER_REQUEST"] = json.dumps(document | change)
+    elif change is not None:
+        environ["TUNEKEEPER_REQUEST"] = change
+    code = run_with(monkeypatch, environ, lambda _context: None)
+    printed = capsys.readouterr().err
+    assert code == EXIT_CODES[FailureClass.INVALID_SPEC]
+    assert message in printed
+    assert len(printed.splitlines()) == 1
+
+
+def test_every_stage_names_a_module():
+    assert set(command.STAGES) == set(Stage)
+    assert command.main(["nonsense"], {}) == EXIT_CODES[FailureClass.INVALID_SPEC]
+
+
+def test_every_failure_class_has_its_own_exit_code():
+    assert set(EXIT_CODES) == set(FailureClass)
+    assert len(set(EXIT_CODES.values())) == len(EXIT_CODES)

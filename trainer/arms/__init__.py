@@ -1,0 +1,1 @@
+"""The competitors: prompts, retrieval, generation, scores, forgetting."""

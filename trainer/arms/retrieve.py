@@ -1,0 +1,49 @@
+"""The training rows most like a test row, by BM25. Reads training rows only; knows no model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import bm25s
+import numpy as np
+
+from trainer.arms.metrics import tokens
+from trainer.data.chat import Message
+from trainer.data.prepared import PreparedRow
+
+
+def question(messages: Sequence[Message]) -> str:
+    """What is asked, without the system text that all rows share."""
+    return "\n".join(turn["content"] for turn in messages if turn["role"] != "system")
+
+
+@dataclass(frozen=True)
+class Retriever:
+    """An index over the training rows.
+
+    All words count: "from" and "until" are what tells two short messages apart.
+    """
+
+    rows: Sequence[PreparedRow]
+    index: bm25s.BM25 | None
+
+    @classmethod
+    def over(cls, rows: Sequence[PreparedRow]) -> "Retriever":
+        """Index the questions of the rows."""
+        corpus = [tokens(question(row.prompt)) for row in rows]
+        if not any(corpus):
+            return cls(rows, None)
+        index = bm25s.BM25()
+        index.index(corpus, show_progress=False)
+        return cls(rows, index)
+
+    def nearest(self, query: PreparedRow, count: int) -> list[PreparedRow]:
+        """Up to ``count`` rows of other groups, most similar first; ties in row order."""
+        scores = self._scores(tokens(question(query.prompt)))
+        order = np.argsort(-scores, kind="stable")
+        others = (self.rows[at] for at in order if self.rows[at].group != query.group)
+        return [row for row, _ in zip(others, range(count), strict=False)]
+
+    def _scores(self, words: list[str]) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+        if self.index is None or not words:
+            return np.zeros(len(self.rows), dtype=np.float32)
+        return np.asarray(self.index.get_scores(words), dtype=np.float32)

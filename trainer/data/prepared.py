@@ -1,0 +1,171 @@
+"""Prepared rows on disk: Arrow files written in batches and read by memory map.
+
+The only way in which train and judge see data. Owns the files; what is in them is ``stage``'s.
+"""
+
+import hashlib
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, islice
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from trainer.contract.failures import FailureClass
+from trainer.data.message import Message
+from trainer.data.plan import ROW_SCHEMA, PreparedPlan
+from trainer.errors import StageError
+from trainer.store import layout
+from trainer.store.base import MissingError, Store
+from trainer.store.checked import download_checked
+
+PLAN = "plan.json"
+REPORT = "data-report.json"
+SPLITS = ("train", "validation", "test")
+BATCH_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class PreparedRow:
+    """One row: ``prompt`` is all before the answer, ``spans`` are what carries loss."""
+
+    id: str
+    group: str
+    prompt: Sequence[Message]
+    reference: str
+    input_ids: NDArray[np.int32]
+    spans: Sequence[tuple[int, int]]
+
+
+class PreparedRows:
+    """A split, memory-mapped: opening it reads nothing."""
+
+    def __init__(self, path: Path) -> None:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        self._batches = [reader.get_batch(at) for at in range(reader.num_record_batches)]
+        self._starts: list[int] = [0, *accumulate(batch.num_rows for batch in self._batches)]
+
+    def __len__(self) -> int:
+        """Rows of the split."""
+        return self._starts[-1]
+
+    def row(self, index: int) -> PreparedRow:
+        """Row ``index``; its token ids are a view of the file."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        at = bisect_right(self._starts, index) - 1
+        batch, offset = self._batches[at], index - self._starts[at]
+        spans = batch["supervised"][offset].as_py()
+        return PreparedRow(
+            id=batch["id"][offset].as_py(),
+            group=batch["group"][offset].as_py(),
+            prompt=json.loads(batch["prompt"][offset].as_py()),
+            reference=batch["reference"][offset].as_py(),
+            input_ids=batch["input_ids"][offset].values.to_numpy(),
+            spans=list(zip(spans[::2], spans[1::2], strict=True)),
+        )
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What prepare published, as train and judge open it."""
+
+    plan: PreparedPlan
+    train: PreparedRows
+    validation: PreparedRows
+    test: PreparedRows
+
+
+def write_rows(path: Path, rows: Iterable[PreparedRow]) -> int:
+    """Write a split; returns the number of rows. Holds one batch in memory."""
+    remaining, count = iter(rows), 0
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, ROW_SCHEMA) as writer:
+        while batch := list(islice(remaining, BATCH_ROWS)):
+            writer.write_batch(as_batch(batch))
+            count += len(batch)
+    return count
+
+
+def as_batch(rows: Sequence[PreparedRow]) -> pa.RecordBatch:
+    """Rows as one Arrow batch."""
+    columns = [
+        pa.array([row.id for row in rows], pa.string()),
+        pa.array([row.group for row in rows], pa.string()),
+        pa.array([json.dumps(row.prompt, ensure_ascii=False) for row in rows], pa.string()),
+        pa.array([row.reference for row in rows], pa.string()),
+        int_lists([row.input_ids for row in rows]),
+        int_lists([np.asarray(row.spans, np.int32).reshape(-1) for row in rows]),
+    ]
+    return pa.record_batch(columns, schema=ROW_SCHEMA)
+
+
+def int_lists(parts: Sequence[NDArray[np.int32]]) -> pa.ListArray:
+    """Integer arrays as one Arrow column, without a Python object per number."""
+    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int32)
+    values = np.concatenate(parts).astype(np.int32) if parts else np.empty(0, np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
+
+
+def load_plan(data: bytes) -> PreparedPlan:
+    """Parse plan.json.
+
+    Raises:
+        StageError: it is not one.
+    """
+    try:
+        return PreparedPlan.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        message = (
+            f"{PLAN}: {place}: {first['msg']}; it was changed, or written by another "
+            f"version: delete the run's prepared/ and run again"
+        )
+        raise StageError(FailureClass.INVALID_SPEC, message) from None
+
+
+def open_prepared(store: Store, run_id: str, work: Path) -> Prepared:
+    """Download what prepare published, with its digests checked.
+
+    Raises:
+        StageError: it is missing or damaged.
+    """
+    try:
+        plan = load_plan(store.read(layout.prepared(run_id, PLAN)))
+    except MissingError:
+        message = (
+            f"{store.uri}/{layout.prepared(run_id, PLAN)} is missing; prepare has to run first"
+        )
+        raise StageError(FailureClass.NOT_FOUND, message) from None
+    work.mkdir(parents=True, exist_ok=True)
+    rows = {name: download_rows(store, run_id, plan, name, work) for name in SPLITS}
+    return Prepared(plan, rows["train"], rows["validation"], rows["test"])
+
+
+def download_rows(
+    store: Store, run_id: str, plan: PreparedPlan, split: str, work: Path
+) -> PreparedRows:
+    """One split, checked against the plan."""
+    name = f"{split}.arrow"
+    path = work / name
+    download_checked(store, layout.prepared(run_id, name), plan.files.get(name, ""), path)
+    return PreparedRows(path)
+
+
+def row_digest(messages: Sequence[Message], reference: str) -> bytes:
+    """Digest of what a source row says, the same wherever it stands."""
+    document = json.dumps([messages, reference], ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(document.encode()).digest()
+
+
+def split_digest(rows: Iterable[bytes]) -> str:
+    """One digest over row digests, whatever their order."""
+    digest = hashlib.sha256()
+    for row in sorted(rows):
+        digest.update(row)
+    return f"sha256:{digest.hexdigest()}"

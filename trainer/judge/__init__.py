@@ -1,0 +1,1 @@
+"""The verdict: intervals, gates, looks, the pointer. Runs without torch."""

@@ -1,0 +1,210 @@
+"""The judge stage: reads what train left, writes one evaluation, moves the pointer if told to."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from trainer.contract.outcome import Details, Promoted
+from trainer.contract.verdict import Judgement, Verdict
+from trainer.judge import alpha, ledger, narration, pointer, promoted
+from trainer.judge.evidence import Evidence
+from trainer.judge.judgement import judge_evidence
+from trainer.judge.ledger import Look
+from trainer.judge.reading import RunRecord, read_run
+from trainer.stage import StageContext, StageResult, outcome_of
+from trainer.store import layout
+from trainer.store.base import ConditionError, MissingError
+
+PARTS = (("read answers", "files", 1.0), ("judge", "arms", 3.0), ("write report", "files", 1.0))
+ID_CHARACTERS = 16
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run before its judge."""
+
+    run: RunRecord
+    seen: pointer.Tagged
+    look: Look
+    against: str
+    evaluation_id: str
+
+
+def judge(ctx: StageContext) -> StageResult:
+    """Reach a verdict, once per run, answers, settings and look; repeating it changes nothing."""
+    ctx.progress.plan(PARTS)
+    ctx.progress.start("read answers", 1)
+    case = _open_case(ctx)
+    key = layout.evaluation(ctx.request.run_id, case.evaluation_id, "verdict.json")
+    judgement = _earlier(ctx, key)
+    if judgement is None:
+        judgement = _judge_anew(ctx, case, key)
+    moved = _move_pointer(ctx, case, judgement)
+    ctx.progress.finish()
+    return _result(ctx, case, judgement, moved)
+
+
+def _open_case(ctx: StageContext) -> Case:
+    request = ctx.request
+    run = read_run(ctx.store, request, ctx.work)
+    seen = pointer.read(ctx.store)
+    look = _take_look(ctx, run, seen[0])
+    # once promoted itself, a run stays measured against the one it replaced
+    against = _other(seen[0], request.run_id) or look.against
+    return Case(run, seen, look, against, _evaluation_id(ctx, run, look, against))
+
+
+def _other(current: Promoted | None, run_id: str) -> str:
+    return current.run_id if current is not None and current.run_id != run_id else ""
+
+
+def _take_look(ctx: StageContext, run: RunRecord, current: Promoted | None) -> Look:
+    """Count this look at the test split. A run that never was trained has not looked."""
+    request, plan = ctx.request, run.prepared.plan
+    candidate = Look(
+        look=1,
+        recipe=ledger.recipe(request, plan),
+        generation_hash=request.generation_hash,
+        run_id=request.run_id,
+        base_digest=plan.base.content_digest,
+        against=_other(current, request.run_id),
+        time=_now(ctx),
+    )
+    if run.trained is None:
+        return candidate
+    return ledger.take(ctx.store, plan.split_digests["test"], candidate)
+
+
+def _evaluation_id(ctx: StageContext, run: RunRecord, look: Look, against: str) -> str:
+    spec = ctx.request.spec
+    parts = {
+        "run": ctx.request.run_id,
+        "generation": ctx.request.generation_hash,
+        "adapter": run.answered.adapter_digest,
+        "evaluation": spec.evaluation.model_dump(mode="json"),
+        "promotion": spec.promotion.model_dump(mode="json"),
+        "look": look.look,
+        "against": against,
+    }
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_CHARACTERS]
+
+
+def _earlier(ctx: StageContext, key: str) -> Judgement | None:
+    try:
+        return Judgement.model_validate_json(ctx.store.read(key))
+    except MissingError:
+        return None
+
+
+def _judge_anew(ctx: StageContext, case: Case, key: str) -> Judgement:
+    evidence = _evidence(ctx, case)
+    ctx.progress.start("judge", 1)
+    report_key = layout.evaluation(ctx.request.run_id, case.evaluation_id, "report.html")
+    trained = case.run.trained
+    judgement = judge_evidence(
+        evidence, overfitting=trained.training.overfitting if trained else None
+    ).model_copy(update={"report_uri": f"{ctx.store.uri}/{report_key}"})
+    ctx.progress.start("write report", 1)
+    _write_report(ctx, case, evidence, judgement)
+    return _write_verdict(ctx, key, judgement)
+
+
+def _evidence(ctx: StageContext, case: Case) -> Evidence:
+    request, run = ctx.request, case.run
+    evaluation, plan = request.spec.evaluation, run.prepared.plan
+    challenge = promoted.challenge(ctx.store, request, run, case.against, ctx.work)
+    return Evidence(
+        evaluation=evaluation,
+        metric=plan.metric,
+        items=run.items,
+        answers=run.answers,
+        look=case.look.look,
+        confidence=alpha.confidence(evaluation, case.look.look),
+        rows=plan.data.rows,
+        test_is_split_off=request.spec.dataset.test is None,
+        labels=plan.labels,
+        forgetting=run.forgetting,
+        rival=challenge.rival,
+        notes=[note for note in (alpha.note(evaluation, case.look.look), challenge.note) if note],
+    )
+
+
+def _write_report(ctx: StageContext, case: Case, evidence: Evidence, judgement: Judgement) -> None:
+    from trainer.report.html import render  # noqa: PLC0415 - slow, and not needed to re-read
+
+    report = narration.report(
+        ctx.request,
+        case.run,
+        evidence,
+        judgement,
+        evaluation_id=case.evaluation_id,
+        created=_now(ctx),
+        adapter_uri=narration.adapter_uri(ctx.store, case.run),
+        promoted=_may_promote(ctx, judgement),
+    )
+    run_id, evaluation_id = ctx.request.run_id, case.evaluation_id
+    json_key = layout.evaluation(run_id, evaluation_id, "report.json")
+    ctx.store.write(json_key, report.model_dump_json(indent=1).encode())
+    html_key = layout.evaluation(run_id, evaluation_id, "report.html")
+    ctx.store.write(html_key, render(report).encode())
+
+
+def _write_verdict(ctx: StageContext, key: str, judgement: Judgement) -> Judgement:
+    """Last, so that a verdict has its report; the first one written stands."""
+    try:
+        ctx.store.write(key, judgement.model_dump_json(indent=1).encode(), if_none_match=True)
+    except ConditionError:
+        return Judgement.model_validate_json(ctx.store.read(key))
+    return judgement
+
+
+def _may_promote(ctx: StageContext, judgement: Judgement) -> bool:
+    """A pin is a person's word and outranks the verdict; else policy and verdict must agree."""
+    promotion = ctx.request.spec.promotion
+    if promotion.pin is not None:
+        return promotion.pin == ctx.request.run_id
+    return promotion.policy == "Auto" and judgement.verdict is Verdict.PROMOTE
+
+
+def _move_pointer(ctx: StageContext, case: Case, judgement: Judgement) -> Promoted | None:
+    """The pointer as it is afterwards."""
+    trained = case.run.trained
+    if trained is None or not _may_promote(ctx, judgement):
+        return case.seen[0]
+    candidate = Promoted(
+        run_id=trained.run_id,
+        adapter_uri=narration.adapter_uri(ctx.store, case.run),
+        adapter_digest=trained.adapter_digest,
+        base_revision=trained.base.revision,
+        base_digest=trained.base.content_digest,
+        time=_now(ctx),
+    )
+    return pointer.move(ctx.store, candidate, case.seen, floor=ctx.request.promoted_sequence)
+
+
+def _result(
+    ctx: StageContext, case: Case, judgement: Judgement, moved: Promoted | None
+) -> StageResult:
+    run = case.run
+    outcome = outcome_of(
+        ctx.request,
+        base_revision=run.prepared.plan.base.revision,
+        base_digest=run.prepared.plan.base.content_digest,
+        dataset_digest=run.prepared.plan.dataset_digest,
+        adapter_digest=run.trained.adapter_digest if run.trained else None,
+        trained=run.trained is not None,
+        generated=True,
+        not_needed=run.answered.not_needed,
+        verdict=judgement.verdict.value,
+        evaluation_id=case.evaluation_id,
+        sequence=moved.sequence if moved else 0,
+    )
+    details = Details(
+        evaluation=judgement, promoted=moved, cost=narration.cost(ctx.request.spec, run)
+    )
+    return StageResult(outcome, details)
+
+
+def _now(ctx: StageContext) -> str:
+    return ctx.now().isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""Where base models come from: resolve a revision and its content digest. Runs without torch."""

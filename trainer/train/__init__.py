@@ -1,0 +1,1 @@
+"""The train stage: packing, loss, the optimisation loop, checkpoints. Needs torch."""

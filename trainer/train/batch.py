@@ -1,0 +1,96 @@
+"""Tensors of one micro-batch: a pack without padding, or padded rows where packs are not right."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.model.attention import Segments, divide
+from trainer.train.documents import Document
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs of shape (rows, tokens); sources and targets index the flattened rows."""
+
+    input_ids: Tensor
+    position_ids: Tensor
+    attention_mask: Tensor | None
+    segments: Segments | None
+    sources: Tensor
+    """Places whose hidden state predicts a token that carries loss."""
+    targets: Tensor
+    """Those tokens."""
+    data_tokens: int
+    """Tokens of the rows as the data has them, without padding, a shared prefix in every row."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return replace(
+            self,
+            input_ids=self.input_ids.to(device),
+            position_ids=self.position_ids.to(device),
+            attention_mask=None if self.attention_mask is None else self.attention_mask.to(device),
+            segments=None if self.segments is None else self.segments.to(device),
+            sources=self.sources.to(device),
+            targets=self.targets.to(device),
+        )
+
+
+def pack(documents: Sequence[Document], prefix: int = 0) -> Batch:
+    """One sequence ``[prefix][rest of row 1][rest of row 2]...``, positions as if apart."""
+    rests = [each.tokens[prefix:] for each in documents]
+    tokens = np.concatenate([documents[0].tokens[:prefix], *rests])
+    positions = [np.arange(prefix), *(np.arange(prefix, len(each)) for each in documents)]
+    starts = np.cumsum([prefix, *(len(rest) for rest in rests)])
+    shifts = [start - prefix - 1 for start in starts]
+    return _batch(
+        documents,
+        shifts,
+        input_ids=tokens[None],
+        position_ids=np.concatenate(positions)[None],
+        segments=divide(prefix, [len(rest) for rest in rests]),
+    )
+
+
+def pad(documents: Sequence[Document]) -> Batch:
+    """One row each, padded at the end; the mask hides the padding, whatever its token."""
+    longest = max(len(each) for each in documents)
+    tokens = np.zeros((len(documents), longest), dtype=np.int64)
+    mask = np.zeros_like(tokens)
+    for row, each in enumerate(documents):
+        tokens[row, : len(each)] = each.tokens
+        mask[row, : len(each)] = 1
+    return _batch(
+        documents,
+        [row * longest - 1 for row in range(len(documents))],
+        input_ids=tokens,
+        position_ids=np.broadcast_to(np.arange(longest), tokens.shape).copy(),
+        attention_mask=mask,
+    )
+
+
+def _batch(
+    documents: Sequence[Document],
+    shifts: Sequence[int],
+    *,
+    input_ids: np.ndarray,
+    position_ids: np.ndarray,
+    attention_mask: np.ndarray | None = None,
+    segments: Segments | None = None,
+) -> Batch:
+    """``shifts`` lead from a document's place of a target to the flat place that predicts it."""
+    pairs = list(zip(documents, shifts, strict=False))
+    sources = np.concatenate([each.targets + shift for each, shift in pairs])
+    targets = np.concatenate([each.tokens[each.targets] for each in documents])
+    return Batch(
+        input_ids=torch.from_numpy(input_ids),
+        position_ids=torch.from_numpy(position_ids),
+        attention_mask=None if attention_mask is None else torch.from_numpy(attention_mask),
+        segments=segments,
+        sources=torch.from_numpy(sources),
+        targets=torch.from_numpy(targets),
+        data_tokens=sum(len(each) for each in documents),
+    )

@@ -1,0 +1,109 @@
+"""A split in memory, ready to be cut into batches the way that is right for the model."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from trainer.contract.failures import FailureClass
+from trainer.errors import StageError
+from trainer.model.attention import attends_fully
+from trainer.model.load import decoder
+from trainer.train.batch import Batch, pack, pad
+from trainer.train.documents import Document, shared_prefix
+from trainer.train.loss import hidden_at_sources, logits_head, loss_sum
+from trainer.train.plan import micro_batches
+
+PROBE_TOKENS = 8
+_TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}
+_LOOSE_TOLERANCE = 0.05
+"""Of hidden states in half precision; a leak between rows changes them by more than half."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Documents, how many leading tokens they share, and whether packs are right for the model."""
+
+    documents: Sequence[Document]
+    prefix: int = 0
+    packs: bool = True
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each document."""
+        return [len(each) for each in self.documents]
+
+    def batches(self, members: Sequence[int], limit: int) -> Iterator[Batch]:
+        """The members in micro-batches that compute at most ``limit`` tokens each."""
+        parts = micro_batches(members, self.lengths, prefix=self.prefix, limit=limit)
+        for part in parts:
+            documents = [self.documents[i] for i in part]
+            yield pack(documents, self.prefix) if self.packs else pad(documents)
+
+    def targets(self, members: Sequence[int]) -> int:
+        """Supervised tokens of the members."""
+        return sum(len(self.documents[i].targets) for i in members)
+
+    def sample(self, count: int, seed: int) -> "Corpus":
+        """A fixed subset of at most ``count`` documents."""
+        if len(self.documents) <= count:
+            return self
+        chosen = np.random.default_rng(seed).choice(len(self.documents), count, replace=False)
+        return replace(self, documents=[self.documents[i] for i in sorted(chosen)])
+
+
+def corpus_for(model: PreTrainedModel, documents: Sequence[Document], *, dropout: float) -> Corpus:
+    """The way to batch documents that gives this model the losses of separate rows.
+
+    With dropout a shared prefix would share its noise too, so there is none then.
+    """
+    prefix = 0 if dropout > 0 else shared_prefix(documents)
+    packs = is_packable(model, documents, prefix)
+    return Corpus(documents, prefix if packs else 0, packs)
+
+
+def is_packable(model: PreTrainedModel, documents: Sequence[Document], prefix: int) -> bool:
+    """Whether the model's layers allow packs, tried on its two shortest rows."""
+    longest = max((len(each) for each in documents), default=0)
+    if not documents or not attends_fully(model, longest):
+        return False
+    pair = sorted(documents, key=len)[:2]
+    with torch.no_grad():
+        apart = hidden_at_sources(model, pad(pair).to(model.device))
+        try:
+            together = hidden_at_sources(model, pack(pair, prefix).to(model.device))
+        except TypeError:  # the family does not hand keyword arguments down to its attention
+            return False
+    tolerance = _TOLERANCE.get(apart.dtype, _LOOSE_TOLERANCE)
+    return bool((together - apart).norm() <= tolerance * apart.norm())
+
+
+def check_head(model: PreTrainedModel, each: Document) -> None:
+    """Make sure that the logits of the loss are the model's own.
+
+    Raises:
+        StageError: the model does something behind its head that the loss does not know.
+    """
+    tokens = torch.from_numpy(each.tokens[:PROBE_TOKENS])[None].to(model.device)
+    with torch.no_grad():
+        hidden = decoder(model)(input_ids=tokens, use_cache=False).last_hidden_state
+        ours = logits_head(model)(hidden)
+        own = model(input_ids=tokens, use_cache=False).logits.to(ours.dtype)
+    if (ours - own).norm() > _LOOSE_TOLERANCE * own.norm():
+        message = (
+            f"spec.baseModel: {type(model).__name__} changes its logits in a way that training "
+            "does not know yet; choose a model of another family"
+        )
+        raise StageError(FailureClass.INVALID_SPEC, message)
+
+
+@torch.no_grad()
+def mean_loss(model: PreTrainedModel, corpus: Corpus, limit: int) -> float:
+    """Nats per supervised token over a whole corpus."""
+    members = range(len(corpus.documents))
+    losses = [
+        loss_sum(model, batch.to(model.device)).item() for batch in corpus.batches(members, limit)
+    ]
+    return sum(losses) / max(1, corpus.targets(members))

@@ -1,0 +1,121 @@
+"""Makes results durable: files first, then the manifest that vouches for them.
+
+A reader that sees a manifest finds every file that it names; nothing else is ever trusted.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.contract.base import Wire
+from trainer.contract.request import StageRequest
+from trainer.data.plan import PreparedPlan
+from trainer.model.adapter import FILES, adapter_digest
+from trainer.report.card import model_card
+from trainer.store import layout
+from trainer.store.base import MissingError, Store
+from trainer.store.checked import download_checked, sha256_file
+from trainer.store.fence import Claim
+from trainer.store.manifest import AnswersManifest, ArmAnswer, ForgettingLosses, RunManifest
+from trainer.train.checkpoint import remove_checkpoints
+from trainer.train.run import Trained
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Where and for whom results are published."""
+
+    store: Store
+    claim: Claim
+    request: StageRequest
+    plan: PreparedPlan
+    work: Path
+
+    def upload(self, path: Path, name: str) -> tuple[str, str]:
+        """Store a file of this epoch; its key relative to the run, and its sha256."""
+        key = layout.epoch(self.request.run_id, self.claim.epoch, name)
+        self.store.upload(path, key)
+        return key.removeprefix(layout.run(self.request.run_id)), sha256_file(path)
+
+    def vouch(self, key: str, manifest: Wire, *, replaces: str | None = None) -> None:
+        """Write a manifest, if this attempt still holds the run and nobody wrote one before."""
+        self.claim.check()
+        text = manifest.model_dump_json(indent=2) + "\n"
+        condition = {"if_match": replaces} if replaces else {}
+        self.store.write(key, text.encode(), if_none_match=replaces is None, **condition)
+
+
+def adapter(to: Publication, trained: Trained) -> RunManifest:
+    """Publish a trained adapter with its model card and metrics; checkpoints then go."""
+    run_id = to.request.run_id
+    card = to.work / "README.md"
+    card.write_text(model_card(to.plan, to.request, trained.summary), encoding="utf-8")
+    named = {f"adapter/{name}": trained.adapter_dir / name for name in FILES}
+    named |= {"adapter/README.md": card, "metrics.jsonl": trained.metrics_path}
+    manifest = RunManifest(
+        run_id=run_id,
+        epoch=to.claim.epoch,
+        base=to.plan.base,
+        adapter_digest=adapter_digest(trained.adapter_dir),
+        files=dict(to.upload(path, name) for name, path in named.items()),
+        training=trained.summary,
+    )
+    to.vouch(layout.manifest(run_id), manifest)
+    remove_checkpoints(to.store, run_id)
+    return manifest
+
+
+def answers(
+    to: Publication,
+    arms: Mapping[str, Sequence[ArmAnswer]],
+    adapter_digest: str | None,
+    losses: ForgettingLosses | None,
+    wall_s: float,
+) -> None:
+    """Publish the answers of all arms under the request's generation settings."""
+    run_id, generation = to.request.run_id, to.request.generation_hash
+    folder = f"answers/{layout.short(generation)}"
+    lines = "".join(f"{one.model_dump_json()}\n" for given in arms.values() for one in given)
+    names = [to.upload(written(to.work / "answers.jsonl", lines), f"{folder}/answers.jsonl")]
+    if losses is not None:
+        path = written(to.work / "forgetting.json", losses.model_dump_json() + "\n")
+        names.append(to.upload(path, f"{folder}/forgetting.json"))
+    manifest = AnswersManifest(
+        run_id=run_id,
+        generation_hash=generation,
+        epoch=to.claim.epoch,
+        adapter_digest=adapter_digest,
+        not_needed=adapter_digest is None,
+        files=dict(names),
+        answers=names[0][0],
+        forgetting=names[1][0] if losses is not None else None,
+        gpu_seconds=wall_s * to.request.spec.gpus,
+        wall_seconds=wall_s,
+    )
+    key = layout.answers_manifest(run_id, generation)
+    to.vouch(key, manifest, replaces=tag_of(to.store, key))
+
+
+def tag_of(store: Store, key: str) -> str | None:
+    """Tag of the answers that stopped before training and are now completed; None: none there."""
+    try:
+        return store.read_tagged(key)[1]
+    except MissingError:
+        return None
+
+
+def written(path: Path, text: str) -> Path:
+    """The path, with the text in it."""
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def fetch_adapter(store: Store, manifest: RunManifest, directory: Path) -> Path:
+    """Download a published adapter, each file checked against its manifest."""
+    directory.mkdir(parents=True, exist_ok=True)
+    prefix = f"e{manifest.epoch}/adapter/"
+    for name in FILES:
+        key = f"{prefix}{name}"
+        sha256 = manifest.files[key]
+        download_checked(store, layout.run(manifest.run_id, key), sha256, directory / name)
+    return directory

@@ -1,0 +1,203 @@
+"""One attempt at training: start or go on, follow the plan, leave the best adapter."""
+
+import platform
+import resource
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+
+from trainer.contract.failures import FailureClass
+from trainer.contract.request import StageRequest
+from trainer.contract.verdict import OverfittingResult
+from trainer.data.plan import PreparedPlan
+from trainer.errors import StageError
+from trainer.model.adapter import base_of, save_adapter
+from trainer.progress import ProgressTracker
+from trainer.store.base import Store
+from trainer.store.manifest import BaseBinding, TrainingSummary
+from trainer.train.begin import Splits, begin, notes_on, validation_groups
+from trainer.train.checkpoint import newest_checkpoint, write_checkpoint
+from trainer.train.corpus import mean_loss
+from trainer.train.loop import Training
+from trainer.train.settings import MAX_TRAIN_PROBE_ROWS, settings_of
+
+ACTIVITY = "training"
+"""Name in the progress; its unit is steps."""
+
+
+@dataclass(frozen=True)
+class TrainIO:
+    """Where an attempt reads and writes."""
+
+    store: Store
+    run_id: str
+    epoch: int
+    """Of the claim; checkpoints go below it."""
+    work: Path
+    binding: BaseBinding
+    check_claim: Callable[[], object]
+    """Raises FencedError when a newer attempt has taken over."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What an attempt leaves in its work directory."""
+
+    adapter_dir: Path
+    metrics_path: Path
+    summary: TrainingSummary
+    notes: list[str]
+
+
+def train_adapter(
+    model: PeftModel,
+    prepared: Splits,
+    request: StageRequest,
+    *,
+    plan: PreparedPlan,
+    io: TrainIO,
+    progress: ProgressTracker,
+    stop: threading.Event,
+    clock: Callable[[], float],
+) -> Trained:
+    """Train from the furthest checkpoint of any attempt; leaves the best adapter in ``model``.
+
+    Raises:
+        StageError: INTERRUPTED after ``stop``, with a checkpoint written; DIVERGED.
+        FencedError: a newer attempt has taken over.
+    """
+    settings = settings_of(request.spec, plan)
+    training = begin(model, prepared, settings, plan=plan, clock=clock)
+    notes = notes_on(training, validation_groups(prepared))
+    notes += _resume(training, io)
+    _Attempt(training, io, progress, stop, clock).follow()
+    training.finish()
+    return _leave(training, io, notes, gpus=request.spec.gpus)
+
+
+def _resume(training: Training, io: TrainIO) -> list[str]:
+    checkpoint, notes = newest_checkpoint(
+        io.store, io.run_id, fingerprint=training.state.fingerprint
+    )
+    if checkpoint is None:
+        return notes
+    training.thaw(checkpoint)
+    return [*notes, f"Training went on from the checkpoint of step {training.state.step}."]
+
+
+@dataclass
+class _Attempt:
+    """Follows the plan from where the training stands."""
+
+    training: Training
+    io: TrainIO
+    progress: ProgressTracker
+    stop: threading.Event
+    clock: Callable[[], float]
+
+    def __post_init__(self) -> None:
+        self.saved_step, self.saved_at = self.training.state.step, self.clock()
+
+    def follow(self) -> None:
+        training = self.training
+        self.progress.start(ACTIVITY, len(training.steps), done=training.state.step)
+        while training.is_evaluation_due or not training.is_finished:
+            self._end_when_told()
+            if training.is_evaluation_due:
+                training.evaluate()
+            else:
+                training.step()
+                self.progress.advance()
+            self._show()
+            self._save_when_due()
+        self.progress.finish()
+
+    def _end_when_told(self) -> None:
+        if not self.stop.is_set():
+            return
+        self._save()
+        message = (
+            f"training was stopped at step {self.training.state.step} of "
+            f"{len(self.training.steps)}; the checkpoint is kept and the next attempt goes on there"
+        )
+        raise StageError(FailureClass.INTERRUPTED, message)
+
+    def _save_when_due(self) -> None:
+        if self.clock() - self.saved_at >= self.training.settings.checkpoint_period_s:
+            self._save()
+
+    def _save(self) -> None:
+        self.io.check_claim()
+        write_checkpoint(self.io.store, self.io.run_id, self.io.epoch, self.training.freeze())
+        self.saved_step, self.saved_at = self.training.state.step, self.clock()
+
+    def _show(self) -> None:
+        state = self.training.state
+        self.progress.measure(
+            step=state.step,
+            max_steps=len(self.training.steps),
+            train_loss=self.training.train_loss,
+            eval_loss=state.last_loss,
+            tokens_per_second=_tokens_per_second(self.training),
+        )
+
+
+def _tokens_per_second(training: Training) -> float:
+    """Tokens as the data has them, in the time that optimizer steps took."""
+    state = training.state
+    return state.trained_tokens / state.step_seconds if state.step_seconds else 0.0
+
+
+def _leave(training: Training, io: TrainIO, notes: list[str], *, gpus: int) -> Trained:
+    adapter_dir, metrics_path = io.work / "adapter", io.work / "metrics.jsonl"
+    summary = _summary(training, gpus)
+    save_adapter(training.model, adapter_dir, io.binding)
+    metrics_path.write_bytes(training.metrics)
+    return Trained(adapter_dir, metrics_path, summary, notes)
+
+
+def _summary(training: Training, gpus: int) -> TrainingSummary:
+    state = training.state
+    return TrainingSummary(
+        overfitting=_overfitting(training),
+        tokens_per_second=_tokens_per_second(training),
+        wall_seconds=state.seconds,
+        gpu_seconds=state.seconds * gpus,
+        trained_tokens=state.trained_tokens,
+        trainable_parameters=sum(each.numel() for each in training.parameters.values()),
+        precision=state.precision,
+        peak_memory_bytes=peak_memory_bytes(),
+        versions=library_versions(),
+    )
+
+
+def _overfitting(training: Training) -> OverfittingResult:
+    state = training.state
+    rows = len(training.validation.documents) or MAX_TRAIN_PROBE_ROWS
+    probe = training.train.sample(min(rows, MAX_TRAIN_PROBE_ROWS), training.settings.seed)
+    return OverfittingResult(
+        best_validation_loss=state.best_loss,
+        last_validation_loss=state.last_loss,
+        train_loss=mean_loss(base_of(training.model), probe, state.micro_tokens),
+        best_step=state.best_step,
+        steps=state.step,
+        stopped_early=state.stopped_early,
+    )
+
+
+def peak_memory_bytes() -> int:
+    """Largest memory of the GPU, or of this process where there is none."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def library_versions() -> dict[str, str]:
+    """What the result was made with; recorded, never part of a run's id."""
+    names = ("torch", "transformers", "peft", "tokenizers")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -1,0 +1,238 @@
+"""The train stage: base arms, training, tuned arm, forgetting, manifests.
+
+Owns the order of the work and what is skipped because an earlier attempt did it. It never moves
+the pointer: that is the judge's.
+"""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from peft import PeftModel
+from transformers import PreTrainedModel
+
+from trainer.arms import forgetting
+from trainer.arms.finished import FinishedBatches
+from trainer.arms.prompts import PromptRules
+from trainer.arms.run import FREE_ARMS, Examination, answer_arm, free_answers
+from trainer.contract.failures import FailureClass
+from trainer.contract.outcome import Cost, Details
+from trainer.data.chat import Renderer, load_renderer
+from trainer.data.prepared import Prepared, PreparedRow, PreparedRows, open_prepared
+from trainer.errors import StageError
+from trainer.judge.gate import not_needed
+from trainer.model.adapter import attach, load_adapter
+from trainer.model.load import load_base, pick_device, pick_precision
+from trainer.sources.base import ResolvedModel, resolve
+from trainer.stage import StageContext, StageResult, outcome_of
+from trainer.store.base import MissingError
+from trainer.store.checked import read_manifest
+from trainer.store.fence import Claim, take_claim
+from trainer.store.manifest import TUNED, ArmAnswer, ForgettingLosses, RunManifest
+from trainer.store.open import open_store
+from trainer.train import publish, work
+from trainer.train.run import TrainIO, train_adapter
+
+Answers = dict[str, list[ArmAnswer]]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything of a run that is open while the stage works."""
+
+    ctx: StageContext
+    claim: Claim
+    prepared: Prepared
+    base: ResolvedModel
+    renderer: Renderer
+    model: PreTrainedModel
+    examination: Examination
+
+
+def train(ctx: StageContext) -> StageResult:
+    """Do what is left of the run's training and answers.
+
+    Raises:
+        StageError: INTERRUPTED with a checkpoint kept; DIVERGED; anything of the store.
+        FencedError: a newer attempt has taken the run over.
+    """
+    started_s = time.monotonic()
+    manifest = read_manifest(ctx.store, ctx.request.run_id)
+    bench = open_bench(ctx, trained=manifest is not None)
+    answers = base_answers(bench)
+    if manifest is None and may_stop(bench, answers):
+        publish.answers(publication(bench), answers, None, None, seconds_since(started_s))
+        return result(bench, None, seconds_since(started_s))
+    model, manifest = adapter_of(bench, manifest)
+    digest = manifest.adapter_digest
+    answers[TUNED] = answer_arm(TUNED, model, bench.examination, adapter_digest=digest)
+    losses = forgetting_of(bench, model)
+    publish.answers(publication(bench), answers, digest, losses, seconds_since(started_s))
+    return result(bench, manifest, seconds_since(started_s))
+
+
+def open_bench(ctx: StageContext, *, trained: bool) -> Bench:
+    """Take the run's claim, open its data and load its base model."""
+    request = ctx.request
+    claim = take_claim(ctx.store, request.run_id, request, pod_uid=os.environ.get("POD_UID", ""))
+    prepared = open_prepared(ctx.store, request.run_id, ctx.work / "prepared")
+    ctx.progress.plan(work.parts(prepared.plan, request.spec, len(prepared.test), trained=trained))
+    base = resolve(request.spec.base_model, cache=ctx.cache, file_root=ctx.file_root)
+    base.expect(prepared.plan.base.content_digest)
+    renderer = load_renderer(base.path, template_date=prepared.plan.template_date)
+    device = pick_device(request.spec.gpus)
+    precision = pick_precision(request.spec.training.precision, device)
+    model = load_base(base.path, precision=precision, device=device)
+    examination = examine(ctx, prepared, renderer, model, claim)
+    return Bench(ctx, claim, prepared, base, renderer, model, examination)
+
+
+def examine(
+    ctx: StageContext, prepared: Prepared, renderer: Renderer, model: PreTrainedModel, claim: Claim
+) -> Examination:
+    """What is the same for all arms."""
+    spec = ctx.request.spec
+    rules = PromptRules(
+        renderer=renderer,
+        plan=prepared.plan,
+        evaluation=spec.evaluation,
+        seed=spec.training.seed,
+        context_tokens=model.config.get_text_config().max_position_embeddings,
+    )
+    batches = FinishedBatches(
+        ctx.store, ctx.request.run_id, claim.epoch, ctx.request.generation_hash, claim.check
+    )
+    return Examination(
+        rules=rules,
+        train=rows_of(prepared.train),
+        test=rows_of(prepared.test),
+        batches=batches,
+        progress=ctx.progress,
+        stop=ctx.stop,
+    )
+
+
+def rows_of(split: PreparedRows) -> list[PreparedRow]:
+    """A split as a list; its token ids stay in the mapped file."""
+    return [split.row(index) for index in range(len(split))]
+
+
+def base_answers(bench: Bench) -> Answers:
+    """The answers of the free arms, then of every base arm that is listed."""
+    answers = {arm: free_answers(arm, bench.examination) for arm in FREE_ARMS}
+    for arm in work.model_arms(bench.ctx.request.spec.evaluation):
+        answers[arm] = answer_arm(arm, bench.model, bench.examination)
+    return answers
+
+
+def may_stop(bench: Bench, answers: Mapping[str, Sequence[ArmAnswer]]) -> bool:
+    """Whether the job wants no training where a base arm is surely good enough, and one is."""
+    evaluation = bench.ctx.request.spec.evaluation
+    if evaluation.when_not_needed != "Stop":
+        return False
+    scores = {arm: [answer.score for answer in given] for arm, given in answers.items()}
+    groups = [row.group for row in bench.examination.test]
+    return not_needed(scores, groups, evaluation) is not None
+
+
+def adapter_of(bench: Bench, manifest: RunManifest | None) -> tuple[PeftModel, RunManifest]:
+    """The model with the run's adapter on: trained now, or as the manifest vouches for it."""
+    if manifest is not None:
+        directory = publish.fetch_adapter(bench.ctx.store, manifest, bench.ctx.work / "adapter")
+        return load_adapter(bench.model, directory, binding=bench.base.binding()), manifest
+    spec = bench.ctx.request.spec
+    model = attach(bench.model, spec.lora, spec.training.seed)
+    trained = train_adapter(
+        model,
+        bench.prepared,
+        bench.ctx.request,
+        plan=bench.prepared.plan,
+        io=train_io(bench),
+        progress=bench.ctx.progress,
+        stop=bench.ctx.stop,
+        clock=time.monotonic,
+    )
+    return model, publish.adapter(publication(bench), trained)
+
+
+def train_io(bench: Bench) -> TrainIO:
+    """Where the optimisation reads and writes."""
+    return TrainIO(
+        store=bench.ctx.store,
+        run_id=bench.ctx.request.run_id,
+        epoch=bench.claim.epoch,
+        work=bench.ctx.work,
+        binding=bench.base.binding(),
+        check_claim=bench.claim.check,
+    )
+
+
+def publication(bench: Bench) -> publish.Publication:
+    """Where and for whom results are published."""
+    return publish.Publication(
+        bench.ctx.store, bench.claim, bench.ctx.request, bench.prepared.plan, bench.ctx.work
+    )
+
+
+def forgetting_of(bench: Bench, model: PeftModel) -> ForgettingLosses:
+    """What the adapter costs on general text."""
+    wanted = bench.ctx.request.spec.evaluation.forgetting
+    return forgetting.forgetting_losses(
+        model,
+        bench.renderer.tokenizer,
+        general_text(bench.ctx),
+        max_tokens=wanted.tokens,
+        progress=bench.ctx.progress,
+        stop=bench.ctx.stop,
+    )
+
+
+def general_text(ctx: StageContext) -> forgetting.GeneralText:
+    """The user's own text, or the one that ships.
+
+    Raises:
+        StageError: there is no such file, or it is not UTF-8.
+    """
+    uri = ctx.request.spec.evaluation.forgetting.uri
+    if uri is None:
+        return forgetting.shipped_text()
+    place = "spec.evaluation.forgetting.uri"
+    folder, _, name = uri.rpartition("/")
+    store = open_store(folder, ctx.request.spec.dataset.storage, file_root=ctx.file_root)
+    try:
+        return forgetting.GeneralText(store.read(name).decode(), uri)
+    except MissingError:
+        message = f"{place}: {uri} does not exist; give a text file"
+        raise StageError(FailureClass.NOT_FOUND, message) from None
+    except UnicodeDecodeError:
+        message = f"{place}: {uri} is not UTF-8; convert it"
+        raise StageError(FailureClass.INVALID_DATA, message) from None
+
+
+def result(bench: Bench, manifest: RunManifest | None, wall_s: float) -> StageResult:
+    """The stage's last word."""
+    request = bench.ctx.request
+    bench.ctx.progress.finish()
+    cost = Cost(
+        gpu_seconds=wall_s * request.spec.gpus,
+        wall_seconds=wall_s,
+        tokens_per_second=manifest.training.tokens_per_second if manifest else None,
+        currency=request.spec.budget.currency,
+    )
+    outcome = outcome_of(
+        request,
+        base_revision=bench.base.revision,
+        base_digest=bench.base.content_digest,
+        dataset_digest=bench.prepared.plan.dataset_digest,
+        adapter_digest=manifest.adapter_digest if manifest else None,
+        trained=manifest is not None,
+        generated=True,
+        not_needed=manifest is None,
+    )
+    return StageResult(outcome, Details(cost=cost))
+
+
+def seconds_since(started_s: float) -> float:
+    """Time since a reading of the monotonic clock."""
+    return time.monotonic() - started_s
