@@ -37,7 +37,9 @@ class Tab:
         """Send a command and wait for its answer; requests seen meanwhile are kept."""
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": params})
-        return (await self._until(lambda message: message.get("id") == number))["result"]
+        answer = await self._until(lambda message: message.get("id") == number)
+        result: dict[str, Any] = answer["result"]
+        return result
 
     async def event(self, name: str) -> None:
         """Wait for an event."""
@@ -45,7 +47,7 @@ class Tab:
 
     async def _until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         while True:
-            message = await self._socket.receive_json(timeout=30)
+            message: dict[str, Any] = await self._socket.receive_json(timeout=30)
             if message.get("method") == "Network.requestWillBeSent":
                 self.requests.append(message["params"]["request"]["url"])
             if wanted(message):

@@ -17,7 +17,8 @@ HEAD = f"""# API reference
 Generated from the types by `make generate`; do not edit. Group and version: `{API_VERSION}`.
 
 Decimals are strings in quotes (`"0.05"`), durations are whole seconds, references name an object
-in the same namespace. A field or value marked **Later** is part of the API and refused by this release.
+in the same namespace. A field or value marked **Later** is part of the API, and refused by this
+release.
 """
 
 CLASSES = """## What a change of a field leads to

@@ -137,7 +137,9 @@ def add_rules(schema: Schema, rules: Sequence[Rule]) -> None:
     for rule in rules:
         target = _below(schema, rule.path)
         general = [] if INT_OR_STRING in target else target.get("x-kubernetes-validations", [])
-        ours = {"rule": rule.cel, "message": f"{rule.field} {rule.message}".strip()}
+        is_named = rule.message.startswith(rule.field)
+        message = rule.message if is_named else f"{rule.field} {rule.message}"
+        ours = {"rule": rule.cel, "message": message}
         target["x-kubernetes-validations"] = [*general, ours]
 
 

@@ -96,7 +96,6 @@ def _new_run(turn: Turn) -> Turn:
         spec_hash=intent.spec_hash,
         identity_hash=intent.identity_hash,
         rerun=intent.rerun,
-        retry_hash=intent.retry_hash,
         start_time=now,
     )
     rest = [condition for condition in status.conditions if condition.type not in OF_ONE_RUN]
@@ -114,9 +113,7 @@ def _new_run(turn: Turn) -> Turn:
 
 
 def _reopened(turn: Turn) -> Turn:
-    return turn.running(
-        end_time=None, failure="", verdict="", message="", retry_hash=turn.intent.retry_hash
-    )
+    return turn.running(end_time=None, failure="", verdict="", message="")
 
 
 def _record(turn: Turn, stage: Stage) -> Turn:
@@ -130,19 +127,23 @@ def _record(turn: Turn, stage: Stage) -> Turn:
 
 def _hashes(turn: Turn, stage: Stage) -> dict[str, str]:
     """What the attempt's work will be true for."""
+    hashes = {"retry_hash": turn.intent.retry_hash}
     if stage is Stage.JUDGE:
-        return {"judge_hash": turn.intent.judge_hash}
-    return {"generation_hash": turn.intent.generation_hash}
+        return {**hashes, "judge_hash": turn.intent.judge_hash}
+    return {**hashes, "generation_hash": turn.intent.generation_hash}
 
 
 def _is_stored(turn: Turn) -> bool:
     stored = turn.observed.job.status.run
     if stored is None:
         return False
-    run = turn.run
-    told = (run.number, run.stage, run.attempt, run.generation_hash, run.judge_hash)
-    known = (stored.number, stored.stage, stored.attempt, stored.generation_hash, stored.judge_hash)
-    return told == known and stored.end_time is None
+    return _key(turn.run) == _key(stored) and stored.end_time is None
+
+
+def _key(run: RunStatus) -> tuple[object, ...]:
+    """What names an attempt and what it is true for."""
+    hashes = (run.generation_hash, run.judge_hash, run.retry_hash)
+    return (run.number, run.stage, run.attempt, *hashes)
 
 
 def _in_waiting_state(turn: Turn) -> Turn:

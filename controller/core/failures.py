@@ -60,6 +60,10 @@ RULES: dict[F, Rule] = {
 }
 
 
+MAX_DOUBLINGS = 30
+"""More would overflow; every limit is long reached."""
+
+
 def with_hint(failure: F, message: str) -> str:
     """The message with the table's remedy, where it has one."""
     hint = RULES[failure].hint
@@ -68,4 +72,4 @@ def with_hint(failure: F, message: str) -> str:
 
 def backoff_s(failures: int, *, base_s: float, cap_s: float) -> float:
     """The pause before the next attempt: doubled by each failure that counted."""
-    return min(cap_s, base_s * 2.0 ** max(0, failures - 1))
+    return min(cap_s, base_s * 2.0 ** min(max(0, failures - 1), MAX_DOUBLINGS))

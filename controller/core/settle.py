@@ -88,8 +88,9 @@ def _promoted(turn: Turn, verdict: Verdict) -> Turn:
     if promoted is not None and promoted.run_id == run.id:
         text = f"run {run.id}, sequence {promoted.sequence}"
         return turn.holding(C.PROMOTED, "True", Reason.PROMOTED, text)
-    if verdict is Verdict.PROMOTE:
-        text = f"set spec.promotion.pin to {run.id} to promote this run"
+    is_manual = turn.observed.job.spec.promotion.policy == "Manual"
+    if verdict is Verdict.PROMOTE and is_manual:
+        text = f"run {run.id} waits for spec.promotion.pin: {run.id}"
         return turn.holding(C.PROMOTED, "False", Reason.AWAITING_APPROVAL, text)
     return turn.holding(C.PROMOTED, "False", Reason(verdict.value))
 
@@ -104,6 +105,8 @@ def _fail(
     failures = turn.run.failures + (0 if is_free else 1)
     kept = turn.running(checkpoint_step=max(step, turn.run.checkpoint_step))
     text = f"{child.stage.value}: {message}"
+    if turn.run.retry_hash != turn.intent.retry_hash:
+        return enter(kept, child.stage)  # it failed with a spec that is no longer asked for
     if rule.policy is Policy.NEVER or failures >= turn.observed.job.spec.retry.max_attempts:
         return _end(kept, child, failure, text)
     return _again(kept, failure, text, failures=failures, is_free=is_free)

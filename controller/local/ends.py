@@ -1,11 +1,12 @@
 """How a local run ended, as the exit code of the command and as a document for programs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
 from controller.api.conditions import ConditionType
 from controller.api.finetunejob import FineTuneJob
+from controller.api.wire import to_document
 from controller.core.conditions import State, find
 from controller.core.failures import RULES
 from controller.local.reports import FoundReport
@@ -47,6 +48,10 @@ class End:
         stalled = find(self.job.status.conditions, ConditionType.STALLED)
         return stalled.message if stalled is not None else ""
 
+    def reported(self, report: FoundReport) -> "End":
+        """With its report."""
+        return replace(self, report=report)
+
     def document(self) -> dict[str, Any]:
         """For ``--json``."""
         return {
@@ -54,7 +59,7 @@ class End:
             "name": self.job.metadata.name,
             "exitCode": int(self.code),
             "promoted": self.is_promoted,
-            "status": self.job.status.model_dump(mode="json", exclude_none=True),
+            "status": to_document(self.job.status),
             "report": self.report.document if self.report else None,
         }
 

@@ -70,7 +70,7 @@ class LocalRun:
     clock: Clock
     publish: Publish
     base_model: BaseModelObject | None = None
-    settings: Settings = SETTINGS
+    settings: Settings = field(default_factory=lambda: SETTINGS)
     last_stage: Stage | None = None
     """The run is left alone after this stage: what ``check`` wants."""
     stop: StopRequest = field(default_factory=StopRequest)

@@ -10,11 +10,12 @@ from rich.console import Console
 
 from controller.api.basemodel import BaseModelObject
 from controller.api.finetunejob import FineTuneJob
+from controller.core.observed import Settings
 from controller.local.cluster import TRAINER, ProcessCluster
 from controller.local.ends import End, exit_of
 from controller.local.places import open_places
 from controller.local.process import Clock
-from controller.local.runner import LocalRun, StopRequest, fresh, translated_signals
+from controller.local.runner import SETTINGS, LocalRun, StopRequest, fresh, translated_signals
 from controller.local.statusfile import StatusFile
 from controller.local.view.live import View, open_view
 from trainer.contract.request import Stage
@@ -35,6 +36,7 @@ class Session:
     last_stage: Stage | None = None
     command: Sequence[str] = TRAINER
     clock: Clock = wall_clock
+    settings: Settings = SETTINGS
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def run(self, jobs: Sequence[FineTuneJob]) -> list[End]:
@@ -81,6 +83,7 @@ class Session:
             clock=self.clock,
             publish=self.status_file.put if self.status_file else lambda _: None,
             base_model=self.base_models.get(key),
+            settings=self.settings,
             last_stage=self.last_stage,
             stop=stop,
         )

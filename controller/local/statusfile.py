@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from controller.api.finetunejob import FineTuneJob
+from controller.api.wire import to_document
 
 
 class StatusFile:
@@ -21,10 +22,7 @@ class StatusFile:
             OSError: it cannot be written.
         """
         self._jobs[job.metadata.namespace, job.metadata.name] = job
-        documents = [
-            known.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
-            for known in self._jobs.values()
-        ]
+        documents = [to_document(known) for known in self._jobs.values()]
         temporary = self._path.with_name(f".{self._path.name}.new")
         temporary.write_text(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True))
         temporary.replace(self._path)

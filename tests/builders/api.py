@@ -7,6 +7,32 @@ import yaml
 from controller.api.finetunejob import FineTuneJobSpec
 from controller.api.meta import API_VERSION
 
+GOOD = """\
+apiVersion: tunekeeper.dev/v1alpha1
+kind: FineTuneJob
+metadata:
+  name: demo
+spec:
+  baseModel:
+    directory: {path: ./base}
+  dataset:
+    train:
+      uri: file://./train.jsonl
+    instruction: Name the intent.
+  training:
+    learningRate: "5e-4"
+    epochs: 2
+  evaluation:
+    arms:
+    - name: ZeroShot
+    - name: RetrievedFewShot
+      require: NotWorse
+      margin: "0.05"
+  output:
+    uri: file://../results
+"""
+"""A job as people write it; tests of places count its lines."""
+
 
 def a_spec_document(**sections: Any) -> dict[str, Any]:
     """The least spec that is valid, with other sections put in."""

@@ -63,16 +63,17 @@ class Scene:
         decision = self.decided()
         scene = replace(self, job=self.job.model_copy(update={"status": decision.status}))
         for action in decision.actions:
-            scene = scene._done(action)
+            scene = scene.done(action)
         return scene
 
     def settled(self) -> "Scene":
         """Decided and executed until nothing moves."""
+        scene = self
         for _ in range(10):
-            after = self.stepped()
-            if after == self:
-                return self
-            self = after
+            after = scene.stepped()
+            if after == scene:
+                return scene
+            scene = after
         raise AssertionError("decisions do not come to rest")
 
     def passed(self, seconds: float) -> "Scene":
@@ -127,7 +128,7 @@ class Scene:
     def _with_job(self, **fields: Any) -> "Scene":
         return replace(self, job=self.job.model_copy(update=fields))
 
-    def _done(self, action: StartStage | StopStage) -> "Scene":
+    def done(self, action: StartStage | StopStage) -> "Scene":
         if isinstance(action, StopStage):
             return replace(
                 self,

@@ -97,6 +97,13 @@ def a_judgement(**fields: Any) -> Judgement:
                 passed=True,
                 message="tuned answers are 1.02 times as long as the references",
             ),
+            Guard(
+                name="forgetting",
+                value=0.008,
+                limit=0.2,
+                passed=True,
+                message="the loss on general text rose by 0.021 nats per token",
+            ),
         ],
         "forgetting": ForgettingResult(
             base_nats=3.412,

@@ -58,7 +58,7 @@ def a_plan(**fields: Any) -> PreparedPlan:
         "templateDate": "2026-01-01",
         "labels": [],
         "epochs": 3,
-        "learningRate": 1e-2,
+        "learningRate": 2e-2,
         "batchTokens": 200,
         "maxSequenceTokens": 512,
         "fewShotExamples": 1,
@@ -120,7 +120,7 @@ class Bench:
     spec: dict[str, Any] = field(default_factory=dict)
     plan: PreparedPlan = field(default_factory=a_plan)
     validation: int = 32
-    train: Sequence[PreparedRow] = field(default_factory=lambda: prepared_rows(40, seed=1))
+    train: Sequence[PreparedRow] = field(default_factory=lambda: prepared_rows(26, seed=1))
     clock: Callable[[], float] = lambda: 0.0
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
@@ -57,11 +58,11 @@ def _generate(
     fill = min(stop_ids, default=0)
     ids = [[fill] * (width - len(prompt)) + list(prompt) for prompt in prompts]
     mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    found = model.generate(
+    found = cast("Any", model).generate(
         input_ids=torch.tensor(ids, device=model.device),
         attention_mask=torch.tensor(mask, device=model.device),
         # Its own file may ask for sampling or penalties, which no arm may have.
-        generation_config=GenerationConfig(
+        generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
             do_sample=False,
             max_new_tokens=max_new_tokens,
             eos_token_id=sorted(stop_ids) or None,
@@ -84,7 +85,7 @@ class _Check(StoppingCriteria):
     ) -> torch.BoolTensor:
         self.check()
         going_on = torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
-        return torch.BoolTensor(going_on) if going_on.device.type == "cpu" else going_on  # type: ignore[return-value]
+        return cast("torch.BoolTensor", going_on)
 
 
 def _innermost(model: PreTrainedModel) -> torch.nn.Module:

@@ -7,6 +7,7 @@ from importlib import resources
 
 import torch
 from peft import PeftModel
+from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerBase
 
 from trainer.contract.failures import FailureClass
@@ -100,12 +101,11 @@ def chunk_loss(model: PeftModel, ids: Sequence[int]) -> float:
     row = torch.tensor([list(ids)], device=model.device)
     logits = model(input_ids=row, use_cache=False).logits[0, :-1]
     wanted = row[0, 1:]
-    parts = zip(logits.split(LOSS_TOKENS), wanted.split(LOSS_TOKENS), strict=True)
-    total = sum(
-        torch.nn.functional.cross_entropy(part.float(), ids, reduction="sum").double()
-        for part, ids in parts
-    )
-    return float(total / len(wanted))
+    total = 0.0
+    for at in range(0, len(wanted), LOSS_TOKENS):
+        part = slice(at, at + LOSS_TOKENS)
+        total += cross_entropy(logits[part].float(), wanted[part], reduction="sum").item()
+    return total / len(wanted)
 
 
 def _start_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:

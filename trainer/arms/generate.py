@@ -139,7 +139,8 @@ class Decoder:
             use_cache=True,
             logits_to_keep=1,
         ).logits
-        return logits[:, -1].argmax(-1)
+        tokens: torch.Tensor = logits[:, -1].argmax(-1)
+        return tokens
 
     def _check_stop(self) -> None:
         if self.stop.is_set():
@@ -169,7 +170,11 @@ class _Batch:
 
     @classmethod
     def padded(
-        cls, prompts: Sequence[Sequence[int]], shared: int, max_new_tokens: int, device: torch.device
+        cls,
+        prompts: Sequence[Sequence[int]],
+        shared: int,
+        max_new_tokens: int,
+        device: torch.device,
     ) -> "_Batch":
         rests = [prompt[shared:] for prompt in prompts]
         width = max(map(len, rests))
@@ -237,7 +242,7 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> Sequence[int]:
     """The longest common beginning that leaves each prompt at least one token."""
     if not prompts:
         return []
-    first, last = min(prompts), max(prompts)
+    first, last = min(map(list, prompts)), max(map(list, prompts))  # all others lie between
     limit = min(map(len, prompts)) - 1
     pairs = zip(first[:limit], last[:limit], strict=True)
     end = next((at for at, (left, right) in enumerate(pairs) if left != right), max(limit, 0))

@@ -81,9 +81,7 @@ def longest_common_subsequence(left: Sequence[str], right: Sequence[str]) -> int
     for token in left:
         row = [0]
         for column, other in enumerate(right):
-            row.append(
-                above[column] + 1 if token == other else max(row[column], above[column + 1])
-            )
+            row.append(above[column] + 1 if token == other else max(row[column], above[column + 1]))
         above = row
     return above[-1]
 

@@ -135,7 +135,9 @@ def _diverse(rows: Sequence[PreparedRow], count: int) -> list[PreparedRow]:
     likeness = [0.0] * len(rows)
     while len(taken) < min(count, len(rows)):
         newest = words[taken[-1]]
-        likeness = [max(old, _jaccard(own, newest)) for old, own in zip(likeness, words, strict=True)]
+        likeness = [
+            max(old, _jaccard(own, newest)) for old, own in zip(likeness, words, strict=True)
+        ]
         rest = (at for at in range(len(rows)) if at not in taken)
         taken.append(min(rest, key=lambda at: (likeness[at], at)))
     return [rows[at] for at in taken]
@@ -146,9 +148,7 @@ def _jaccard(left: frozenset[str], right: frozenset[str]) -> float:
     return len(left & right) / union if union else 1.0
 
 
-def _with_shots(
-    rules: PromptRules, row: PreparedRow, shots: Sequence[PreparedRow]
-) -> list[int]:
+def _with_shots(rules: PromptRules, row: PreparedRow, shots: Sequence[PreparedRow]) -> list[int]:
     """The row's prompt after the examples; of too many the first, least similar, are dropped."""
     for start in range(len(shots)):
         ids = rules.renderer.prompt_ids(_messages(rules, row, shots[start:]))
@@ -162,9 +162,7 @@ def _fitted(rules: PromptRules, messages: Sequence[Message]) -> list[int]:
     return rules.renderer.prompt_ids(messages)[-rules.prompt_tokens :]
 
 
-def _messages(
-    rules: PromptRules, row: PreparedRow, shots: Sequence[PreparedRow]
-) -> list[Message]:
+def _messages(rules: PromptRules, row: PreparedRow, shots: Sequence[PreparedRow]) -> list[Message]:
     """System text, the examples as earlier turns, the question."""
     system = [turn["content"] for turn in row.prompt if turn["role"] == "system"]
     if rules.evaluation.system_prompt:

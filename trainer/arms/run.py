@@ -39,6 +39,7 @@ class Examination:
     one_line: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        """Read the rule off the training rows once."""
         object.__setattr__(self, "one_line", answers_end_with_line(self.rules, self.train))
 
     def graded(self, arm: str, row: PreparedRow, answer: str, finish: str, count: int) -> ArmAnswer:

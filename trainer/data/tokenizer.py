@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
@@ -13,11 +13,19 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a base model directory.
 
     Raises:
-        StageError: there is none that can be loaded, or it has no fast implementation.
+        StageError: there is no tokenizer.json, or it cannot be loaded.
     """
+    if not (directory / "tokenizer.json").is_file():
+        message = (
+            f"spec.baseModel: {directory} has no tokenizer.json; load the tokenizer once with "
+            f"AutoTokenizer and save it there with save_pretrained()"
+        )
+        raise StageError(FailureClass.INVALID_SPEC, message)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            directory, local_files_only=True, trust_remote_code=False
+        # Not AutoTokenizer: it reads tokenizer.json all the same, but imports the model
+        # configurations and with them torch where it is installed (7 s instead of 2 s of CPU).
+        tokenizer: PreTrainedTokenizerBase = PreTrainedTokenizerFast.from_pretrained(
+            directory, local_files_only=True
         )
     except Exception as error:  # the libraries below raise whatever they like
         message = (
@@ -25,12 +33,6 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
             f"({type(error).__name__}); save it again with tokenizer.save_pretrained()"
         )
         raise StageError(FailureClass.INVALID_SPEC, message) from error
-    if not tokenizer.is_fast:
-        message = (
-            f"spec.baseModel: {directory} has no tokenizer.json; load it once with "
-            f"AutoTokenizer and save it again with save_pretrained()"
-        )
-        raise StageError(FailureClass.INVALID_SPEC, message)
     return tokenizer
 
 

@@ -1,15 +1,14 @@
 """Guards: fixed margins on estimates that a better score does not buy off."""
 
 import json
-import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from trainer.arms.metrics import FENCE
 from trainer.contract.spec import Evaluation
 from trainer.contract.verdict import ForgettingResult, Guard
+from trainer.judge.intervals import Interval, t_interval
 from trainer.store.manifest import ForgettingLosses
 
 MAX_MORE_INVALID = 0.02
@@ -63,15 +62,17 @@ def forgetting(losses: ForgettingLosses, evaluation: Evaluation) -> ForgettingRe
     """
     rise = np.subtract(losses.tuned, losses.base)
     limit = float(evaluation.forgetting.max_increase)
-    mean, reach = float(rise.mean()), _reach(rise.tolist(), evaluation.confidence_percent / 100)
+    found = Interval(float(rise.mean()), float(rise.min()), float(rise.max()), "one chunk")
+    if len(rise) > 1:
+        found = t_interval(rise, evaluation.confidence_percent / 100)
     return ForgettingResult(
         base_nats=float(np.mean(losses.base)),
-        increase=mean,
-        ci_low=mean - reach,
-        ci_high=mean + reach,
+        increase=found.estimate,
+        ci_low=found.low,
+        ci_high=found.high,
         max_increase=limit,
         tokens=losses.tokens,
-        passed=mean - reach <= limit,
+        passed=found.low <= limit,
     )
 
 
@@ -87,15 +88,6 @@ def forgetting_guard(result: ForgettingResult) -> Guard:
             f"{result.ci_low:.3f}; maxIncrease allows {result.max_increase:g}"
         ),
     )
-
-
-def _reach(values: Sequence[float], confidence: float) -> float:
-    """Half the width of the t interval of a mean; none for a single chunk."""
-    count = len(values)
-    if count == 1:
-        return 0.0
-    quantile = float(student_t.ppf((1 + confidence) / 2, count - 1))
-    return quantile * float(np.std(values, ddof=1)) / math.sqrt(count)
 
 
 def _unusable_share(answers: Sequence[str], metric: str, labels: Collection[str]) -> float:

@@ -12,11 +12,13 @@ A *look* is one candidate's answers scored on one test split. What counts as one
 
 import hashlib
 import json
+import re
+from decimal import Decimal
 from typing import Literal
 
 from pydantic import Field
 
-from trainer.contract.base import Digest, Wire
+from trainer.contract.base import DECIMAL_PATTERN, Digest, Wire
 from trainer.contract.failures import FailureClass
 from trainer.contract.request import StageRequest
 from trainer.data.plan import PreparedPlan
@@ -25,6 +27,8 @@ from trainer.store import layout
 from trainer.store.base import ConditionError, MissingError, Store
 
 ATTEMPTS = 8
+HOW_NOT_WHAT = ("checkpoint_period_seconds", "stall_seconds")
+"""Fields of ``training`` that change no adapter."""
 
 
 class Look(Wire):
@@ -52,17 +56,28 @@ def recipe(request: StageRequest, plan: PreparedPlan) -> str:
     Data counts by content: a file that moved is no new candidate, a file that changed is.
     """
     spec = request.spec
-    parts = {
+    parts: dict[str, object] = {
         "splits": {name: plan.split_digests.get(name) for name in ("train", "validation")},
         "instruction": spec.dataset.instruction,
         "method": spec.method,
         "lora": spec.lora.model_dump(mode="json"),
         "quantization": spec.quantization,
-        "training": spec.training.model_dump(mode="json"),
+        "training": spec.training.model_dump(mode="json", exclude=set(HOW_NOT_WHAT)),
         "rerun": request.rerun,
     }
-    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(_canonical(parts), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _canonical(value: object) -> object:
+    """Decimals as numbers are compared: ``5e-4`` and ``0.0005`` ask for the same."""
+    match value:
+        case dict():
+            return {key: _canonical(member) for key, member in value.items()}
+        case str() if re.match(DECIMAL_PATTERN, value):
+            return str(Decimal(value).normalize())
+        case _:
+            return value
 
 
 def number(looks: list[Look], candidate: Look) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from urllib.parse import unquote
 
 from trainer.contract.outcome import Cost
 from trainer.contract.request import StageRequest
@@ -105,8 +106,14 @@ def _changed(item: Item, index: int, arm: str, base: Answers, tuned: Answers) ->
 def cost(spec: RunSpec, run: RunRecord) -> Cost:
     """What training and answering took."""
     training = run.trained.training if run.trained else None
-    gpu_seconds = run.answered.gpu_seconds + (training.gpu_seconds if training else 0)
-    wall_seconds = run.answered.wall_seconds + (training.wall_seconds if training else 0)
+    gpu_seconds, wall_seconds = run.answered.gpu_seconds, run.answered.wall_seconds
+    if run.trained is not None and run.trained.epoch == run.answered.epoch:
+        # the attempt that trained also answered: its time holds both
+        gpu_seconds = max(gpu_seconds, run.trained.training.gpu_seconds)
+        wall_seconds = max(wall_seconds, run.trained.training.wall_seconds)
+    elif training is not None:
+        gpu_seconds += training.gpu_seconds
+        wall_seconds += training.wall_seconds
     return Cost(
         gpu_seconds=gpu_seconds,
         wall_seconds=wall_seconds,
@@ -129,7 +136,7 @@ def _amount(spec: RunSpec, gpu_seconds: float) -> str | None:
 def usage(spec: RunSpec, revision: str, adapter: str) -> str:
     """Three lines of Python that load the adapter on its base."""
     base = _base_arguments(spec, revision)
-    place = adapter.removeprefix("file://")
+    place = unquote(adapter.removeprefix("file://")) if adapter.startswith("file://") else adapter
     return (
         "from peft import PeftModel; from transformers import AutoModelForCausalLM, AutoTokenizer\n"
         f"tokenizer = AutoTokenizer.from_pretrained({base})\n"

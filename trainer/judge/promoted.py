@@ -19,7 +19,7 @@ from trainer.judge import ledger
 from trainer.judge.evidence import Rival, promoted_gate
 from trainer.judge.reading import RunRecord, by_arm, read_answers
 from trainer.store.base import Store
-from trainer.store.checked import read_answers_manifest, read_manifest
+from trainer.store.checked import read_answers_manifest
 from trainer.store.manifest import TUNED, ArmAnswer
 
 MARGIN = float(Arm.model_fields["margin"].default)
@@ -75,11 +75,9 @@ def _tuned_answers(
 
 
 def _required(store: Store, request: StageRequest, run: RunRecord, against: str) -> Require:
-    """Better after a spec change; NotWorse if nothing but the base has changed."""
-    plan, promoted = run.prepared.plan, read_manifest(store, against)
-    same_base = promoted is not None and promoted.base.content_digest == plan.base.content_digest
-    same_recipe = ledger.recipe_of(store, against) == ledger.recipe(request, plan)
-    return "NotWorse" if same_recipe and not same_base else "Better"
+    """Better after a spec change; NotWorse for the same recipe, on another base or tested anew."""
+    same_recipe = ledger.recipe_of(store, against) == ledger.recipe(request, run.prepared.plan)
+    return "NotWorse" if same_recipe else "Better"
 
 
 def _coverage(shared: Sequence[int], run: RunRecord) -> str:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from trainer.contract.failures import FailureClass
 from trainer.contract.request import StageRequest
+from trainer.data.message import Message
 from trainer.data.prepared import Prepared, open_prepared
 from trainer.errors import StageError
 from trainer.judge.evidence import Answers, Item
@@ -116,7 +117,7 @@ def _check_adapter(answered: AnswersManifest, trained: RunManifest | None) -> No
         raise _unfinished(f"the answers of {TUNED} are another adapter's than the manifest names")
 
 
-def _question(prompt: Sequence[Mapping[str, str]]) -> str:
+def _question(prompt: Sequence[Message]) -> str:
     """The last thing the user said."""
     said = [message["content"] for message in prompt if message["role"] == "user"]
     return said[-1] if said else ""

@@ -13,7 +13,8 @@ from trainer.judge.ledger import Look
 from trainer.judge.reading import RunRecord, read_run
 from trainer.stage import StageContext, StageResult, outcome_of
 from trainer.store import layout
-from trainer.store.base import ConditionError, MissingError
+from trainer.store.base import ConditionError
+from trainer.store.checked import read_document
 
 PARTS = (("read answers", "files", 1.0), ("judge", "arms", 3.0), ("write report", "files", 1.0))
 ID_CHARACTERS = 16
@@ -36,7 +37,7 @@ def judge(ctx: StageContext) -> StageResult:
     ctx.progress.start("read answers", 1)
     case = _open_case(ctx)
     key = layout.evaluation(ctx.request.run_id, case.evaluation_id, "verdict.json")
-    judgement = _earlier(ctx, key)
+    judgement = read_document(ctx.store, key, Judgement)
     if judgement is None:
         judgement = _judge_anew(ctx, case, key)
     moved = _move_pointer(ctx, case, judgement)
@@ -90,13 +91,6 @@ def _evaluation_id(ctx: StageContext, run: RunRecord, look: Look, against: str) 
     return hashlib.sha256(text.encode()).hexdigest()[:ID_CHARACTERS]
 
 
-def _earlier(ctx: StageContext, key: str) -> Judgement | None:
-    try:
-        return Judgement.model_validate_json(ctx.store.read(key))
-    except MissingError:
-        return None
-
-
 def _judge_anew(ctx: StageContext, case: Case, key: str) -> Judgement:
     evidence = _evidence(ctx, case)
     ctx.progress.start("judge", 1)
@@ -113,6 +107,7 @@ def _judge_anew(ctx: StageContext, case: Case, key: str) -> Judgement:
 def _evidence(ctx: StageContext, case: Case) -> Evidence:
     request, run = ctx.request, case.run
     evaluation, plan = request.spec.evaluation, run.prepared.plan
+    looked = alpha.note(evaluation, case.look.look) if run.trained else ""
     challenge = promoted.challenge(ctx.store, request, run, case.against, ctx.work)
     return Evidence(
         evaluation=evaluation,
@@ -126,7 +121,7 @@ def _evidence(ctx: StageContext, case: Case) -> Evidence:
         labels=plan.labels,
         forgetting=run.forgetting,
         rival=challenge.rival,
-        notes=[note for note in (alpha.note(evaluation, case.look.look), challenge.note) if note],
+        notes=[note for note in (looked, challenge.note) if note],
     )
 
 

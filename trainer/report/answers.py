@@ -10,6 +10,7 @@ from trainer.report.units import finite, percent
 
 MAX_SHOWN = 3000  # characters; a page of ten prompts stays readable and printable
 RIGHT, WRONG = 1.0, 0.0
+BRACKETS = frozenset({"{", "}", "[", "]", "{}", "[]"})
 # Control characters would vanish or move what stands around them; their pictures do neither.
 PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {127: 0x2421}
 
@@ -93,7 +94,7 @@ def compared(answer: str, reference: str, score: float) -> Shown:
     plain, wanted = shown(answer), shown(reference)
     if score >= RIGHT or not (plain.is_json and wanted.is_json) or plain.cut or wanted.cut:
         return plain
-    known = {_entry(line) for line in wanted.pieces[0].text.split("\n")}
+    known = BRACKETS | {_entry(line) for line in wanted.pieces[0].text.split("\n")}
     lines = plain.pieces[0].text.split("\n")
     return Shown([piece for line in lines for piece in _marked(line, known)], is_json=True, cut=0)
 

@@ -26,7 +26,7 @@ from trainer.train.schedule import rate_factor
 from trainer.train.settings import TrainSettings
 from trainer.train.state import TrainState
 
-MIN_MICRO_TOKENS = 64
+MIN_MICRO_TOKENS = 32
 
 
 @dataclass

@@ -1,5 +1,7 @@
 """Figures as people read them: scores, intervals, durations, sizes."""
 
+from urllib.parse import unquote, urlsplit
+
 MINUTE_S = 60
 HOUR_S = 3600
 KIB = 1024
@@ -48,3 +50,9 @@ def size(count: int) -> str:
 def number(count: float) -> str:
     """With thousands separated."""
     return f"{count:,.0f}"
+
+
+def local_path(uri: str) -> str:
+    """A ``file://`` URI as a path; others as they are."""
+    parts = urlsplit(uri)
+    return unquote(parts.path) if parts.scheme == "file" else uri

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from rich import box
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
+from rich.console import Console, RenderableType
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +13,7 @@ from controller.local.view.report import ShownReport
 from trainer.contract.verdict import ArmScore, Comparison, Judgement, Verdict
 
 TUNED = "Tuned"
+GATES = "A gate passes when the whole interval of the difference is above the figure in brackets."
 COLOURS = {
     Verdict.PROMOTE: "bold green",
     Verdict.REJECT: "bold red",
@@ -27,6 +27,8 @@ def show_report(console: Console, report: ShownReport) -> None:
     console.print()
     for part in report_parts(report):
         console.print(part)
+    for line in copyable_lines(report):
+        console.print(line, soft_wrap=True)  # whole, whatever the width: it is to be copied
 
 
 def report_parts(report: ShownReport) -> Iterator[RenderableType]:
@@ -41,7 +43,6 @@ def report_parts(report: ShownReport) -> Iterator[RenderableType]:
     yield from (Text(f"Note: {note}", style="yellow") for note in judged.notes)
     yield Text()
     yield facts_table(report)
-    yield from usage(report)
 
 
 def verdict_line(judged: Judgement, *, promoted: bool) -> Text:
@@ -57,13 +58,15 @@ def verdict_line(judged: Judgement, *, promoted: bool) -> Text:
 def comparison_table(judged: Judgement) -> Table:
     """One line per arm: its score, and the tuned model against it."""
     confidence = f"{judged.confidence_percent:g} %"
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", padding=(0, 1))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", padding=(0, 1, 0, 0))
+    table.caption = GATES
+    table.caption_justify = "left"
     table.title = f"{judged.metric} on the test split, in percent, {confidence} intervals"
     table.title_style = "italic"
     table.add_column("arm", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
     table.add_column("interval", no_wrap=True)
-    table.add_column("tuned minus arm", justify="right", no_wrap=True)
+    table.add_column("tuned is", justify="right", no_wrap=True)
     table.add_column("interval", no_wrap=True)
     table.add_column("gate")
     compared = {comparison.arm: comparison for comparison in judged.comparisons}
@@ -87,12 +90,10 @@ def arm_cells(arm: ArmScore, against: Comparison | None) -> tuple[RenderableType
 
 def gate_cell(against: Comparison) -> Text:
     """Whether tuning passed the arm, in words and colour."""
-    rule = f"{against.require} than {figures.signed(against.threshold)}"
-    if against.require != "Better":
-        rule = f"{against.require} by {figures.score(-against.threshold)}"
+    limit = f"(> {figures.signed(against.threshold)})"
     if against.passed:
-        return Text(f"pass ({rule})", style="green")
-    return Text(f"fail ({rule})", style="red")
+        return Text(f"pass {limit}", style="green")
+    return Text(f"fail {limit}", style="red")
 
 
 def _style(arm: ArmScore) -> str:
@@ -124,10 +125,6 @@ def facts(report: ShownReport) -> Iterator[tuple[str, str]]:
     if report.cost.tokens_per_second:
         yield "speed", f"{figures.number(report.cost.tokens_per_second)} tokens/s in training"
     yield "cost", cost_fact(report)
-    if report.adapter_uri:
-        yield "adapter", report.adapter_uri
-    if judged.report_uri:
-        yield "report", judged.report_uri
 
 
 def forgetting_fact(judged: Judgement) -> str:
@@ -167,10 +164,14 @@ def cost_fact(report: ShownReport) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def usage(report: ShownReport) -> Iterator[RenderableType]:
-    """The lines of Python that use the adapter, free to copy."""
-    if not report.usage.strip():
-        return
-    code = Syntax(report.usage.strip(), "python", background_color="default", word_wrap=True)
-    yield Text()
-    yield Group(Text("Use it:", style="bold"), Padding(code, (0, 0, 0, 2)))
+def copyable_lines(report: ShownReport) -> Iterator[Text]:
+    """The places of the results, and the Python that uses the adapter."""
+    places = (("adapter", report.adapter_uri), ("report", report.judgement.report_uri))
+    for name, uri in places:
+        if uri:
+            yield Text(f"{name}: ", style="dim").append(figures.local_path(uri), style="not dim")
+    if report.usage.strip():
+        yield Text("\nUse it:", style="bold")
+        code = Syntax("", "python", background_color="default").highlight(report.usage.strip())
+        code.rstrip()
+        yield code

@@ -9,8 +9,6 @@ from hypothesis import strategies as st
 
 from controller.api import identity
 
-GOLDEN = {}
-
 
 def digests(**sections):
     spec = a_job_spec(**sections)
@@ -129,3 +127,106 @@ def test_digests_of_different_classes_are_told_apart():
 
 def test_canonical_json_has_sorted_keys_and_no_spaces():
     assert identity.canonical_json({"b": [1, "é"], "a": None}) == '{"a":null,"b":[1,"é"]}'.encode()
+
+
+REAL = {
+    "lora": {"rank": 8, "variant": "DoRA"},
+    "training": {"learningRate": "5e-4", "seed": 3},
+    "evaluation": {"metric": "JsonMatch", "minDelta": "0.02"},
+    "compute": {"gpus": 0},
+}
+
+GOLDEN = [
+    pytest.param(
+        {},
+        {
+            "spec": "522f10914a33c31bd15e2a44e2108bd9ac28acff776f7e287ee09efaa702e83b",
+            "identity": "5a4c0e65828fbc1c6094266c7a47d3f53b51b93fa38278b22dd679ee33d90ac3",
+            "generation": "5cca4662d3b69cc7a8170bc74036225e16949c71d1a35727c2daa50438df0807",
+            "judge": "6b7112d1cc1ff058c221e13cc008e68bbfa30b16a6865d73a82d3934235bb293",
+            "retry": "42bda672dcc43dfc610e29c6439c3f164fa25c4bcc787b06febc737be3c5b6bc",
+        },
+        id="the least spec",
+    ),
+    pytest.param(
+        REAL,
+        {
+            "spec": "08cbb7f74e1a180cb410f6046793300b0732874af5f6d728a6ebea4f5f73bf1b",
+            "identity": "b6105ca7719c3fe980f48293ec0a647c44bc53b083cadefe073226074bafeb6f",
+            "generation": "c9892080087cd57e602e6e5976cd87827a8809f10b9aff5a9992629a7c1acb88",
+            "judge": "12380ac4911c5728f457fa15820131b36a89812e360b777a13f5c1a44c1477cb",
+            "retry": "4911f464b91ed49f64cc316d06b5363085b7b6137c0ab51bb667ff3bc489b146",
+        },
+        id="a spec of every class",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sections", "golden"), GOLDEN)
+def test_an_upgrade_of_the_operator_starts_nothing(sections, golden):
+    assert digests(**sections) == {name: f"sha256:{digest}" for name, digest in golden.items()}
+
+
+DEFAULTS_OF_V1ALPHA1 = {
+    "method": "SFT",
+    "quantization": "None",
+    "dataset": DATA
+    | {
+        "format": "Auto",
+        "fields": {
+            "prompt": "prompt",
+            "completion": "completion",
+            "messages": "messages",
+            "text": "text",
+            "chosen": "chosen",
+            "rejected": "rejected",
+        },
+        "split": {"validationPercent": 10, "testPercent": "Auto"},
+        "maxInvalidPercent": 0,
+    },
+    "lora": {
+        "rank": 16,
+        "alpha": 32,
+        "dropout": "0",
+        "targetModules": ["AllLinear"],
+        "variant": "LoRA",
+    },
+    "training": {
+        "epochs": "Auto",
+        "learningRate": "Auto",
+        "batchTokens": "Auto",
+        "maxSequenceTokens": 2048,
+        "scheduler": "Cosine",
+        "warmupPercent": 3,
+        "weightDecay": "0",
+        "maxGradNorm": "1",
+        "seed": 17,
+        "precision": "Auto",
+        "earlyStopping": {"patience": 3, "minDelta": "0"},
+        "trainOn": "Completions",
+        "dpoBeta": "0.1",
+    },
+    "evaluation": {
+        "metric": "Auto",
+        "arms": [
+            {"name": name, "require": "Better", "margin": "0.05"}
+            for name in ("ZeroShot", "FewShot", "RetrievedFewShot")
+        ],
+        "fewShotExamples": "Auto",
+        "maxNewTokens": "Auto",
+        "confidencePercent": 95,
+        "minDelta": "0",
+        "smallestEffect": "0.05",
+        "whenNotNeeded": "Report",
+        "againstPromoted": "Auto",
+        "looks": "Enforce",
+        "forgetting": {"maxIncrease": "0.20", "tokens": 20000},
+    },
+    "promotion": {"policy": "Auto"},
+    "output": {"uri": "file:///results", "merged": False},
+}
+
+
+def test_the_defaults_of_the_api_stay_what_they_are():
+    """An API server stores defaults; with another default the stored ones would be a change."""
+    assert changed(**DEFAULTS_OF_V1ALPHA1) == set()

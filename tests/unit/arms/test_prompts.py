@@ -26,7 +26,9 @@ def texts(arm, the_rules, train=TRAIN, test=TEST):
 def shown(prompt):
     """The answers among the examples of a prompt."""
     turns = prompt.split("<turn>")
-    return [turn.split()[1] for turn in turns if turn.split()[:1] == ["assistant"] and "<end>" in turn]
+    return [
+        turn.split()[1] for turn in turns if turn.split()[:1] == ["assistant"] and "<end>" in turn
+    ]
 
 
 @pytest.mark.parametrize("arm", ["ZeroShot", "Tuned"])
@@ -100,7 +102,7 @@ def test_fixed_examples_never_share_a_group_with_a_test_row():
 def test_the_most_similar_retrieved_example_comes_last():
     prompt = texts("RetrievedFewShot", rules(shots=2))[0]
     asked = [turn.split("<end>")[0].split() for turn in prompt.split("<turn> user")[1:]]
-    assert asked[-2:] == ["my card has not come".split(), "has my card come".split()]
+    assert asked[-2:] == [["my", "card", "has", "not", "come"], ["has", "my", "card", "come"]]
 
 
 def test_a_retrieved_example_is_never_of_the_question_s_own_group():

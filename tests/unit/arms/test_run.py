@@ -16,7 +16,9 @@ from trainer.store.file import FileStore
 GENERATION = "sha256:" + "ab" * 32
 ADAPTER = "sha256:" + "cd" * 32
 TRAIN = [a_row(f"t{at}", f"question number {at} of many", f"w{50 + at}") for at in range(6)]
-TEST = [a_row(f"q{at}", " ".join(["please"] * (1 + at % 4)) + f" tell {at}", "w7") for at in range(7)]
+TEST = [
+    a_row(f"q{at}", " ".join(["please"] * (1 + at % 4)) + f" tell {at}", "w7") for at in range(7)
+]
 
 
 @pytest.fixture
@@ -96,7 +98,11 @@ def test_an_interrupted_arm_goes_on_from_its_finished_batches(examine, answered)
 
 @pytest.mark.parametrize(
     "damage",
-    [b"", b"not json\n", b'{"arm":"ZeroShot","id":"other","answer":"","score":0,"finish":"stop"}\n'],
+    [
+        b"",
+        b"not json\n",
+        b'{"arm":"ZeroShot","id":"other","answer":"","score":0,"finish":"stop"}\n',
+    ],
     ids=["emptied", "not JSON", "of other rows"],
 )
 def test_a_damaged_batch_is_answered_again(examine, answered, damage, tmp_path):

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from builders.jobs import Scene, a_job
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from controller.api.status import RunStatus
 from controller.api.conditions import ConditionType
+from controller.api.status import RunStatus
 from controller.core.conditions import TABLE, State, find
 from trainer.contract.failures import FailureClass
 from trainer.contract.request import Stage
@@ -134,8 +134,10 @@ def position(run: RunStatus | None) -> tuple[int, int, int, int]:
 
 TestModelCluster = ModelCluster.TestCase
 TestModelCluster.settings = settings(
-    max_examples=25,
+    max_examples=150,
     stateful_step_count=30,
     deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],  # shrinking such histories takes minutes
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from builders.judge import items, span
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.contract.spec import Evaluation
@@ -93,6 +93,7 @@ def test_the_smallest_test_that_can_decide(fields, kind, needed):
     assert f"fewer than {needed} " in message
 
 
+@settings(deadline=None)
 @given(st.integers(0, 95), st.integers(80, 99))
 def test_one_group_fewer_than_needed_never_passes_and_as_many_do(percent, level):
     setting = evaluation(minDelta=f"{percent / 100}", confidencePercent=level)
@@ -145,6 +146,7 @@ def test_not_needed_names_arm_score_and_bar():
     )
 
 
+@settings(deadline=None)
 @given(st.floats(0.02, 1), st.integers(20, 2000), st.floats(-0.1, 0.1), st.integers(1, 5))
 def test_any_gain_from_the_detectable_one_on_needs_no_more_items(moment, count, threshold, gates):
     world = Spread(moment, 1.0)

@@ -83,6 +83,7 @@ def test_entries_that_the_reference_lacks_differ():
     [
         pytest.param('{"b": 2, "a": 1}', '{"a": 1, "b": 2}', 0.0, id="another order"),
         pytest.param('{"a": 1}', '{"a": 2}', 1.0, id="judged right"),
+        pytest.param("{}", '{"a": 2}', 0.0, id="nothing said"),
         pytest.param("seven", '{"a": 2}', 0.0, id="not JSON"),
         pytest.param('{"a": 1}', "one", 0.0, id="a reference that is not JSON"),
     ],

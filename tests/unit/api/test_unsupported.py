@@ -1,0 +1,75 @@
+"""What this release refuses by name."""
+
+import pytest
+from builders.api import a_base_model_document, a_job_spec
+
+from controller.api.basemodel import BaseModelSpec
+from controller.api.crd import BASE_MODEL, FINE_TUNE_JOB, object_schema
+from controller.api.structural import walk
+from controller.api.unsupported import BASE_MODEL_REFUSALS, REFUSALS, unsupported
+
+DATA = {"train": {"uri": "file:///data/train.jsonl"}}
+S3 = {"uri": "s3://acme/data"}
+
+ASKED = [
+    ({"baseModel": {"huggingFace": {"repo": "a/b"}}}, "spec.baseModel.huggingFace"),
+    ({"baseModel": {"git": {"url": "https://acme.dev/m"}}}, "spec.baseModel.git"),
+    ({"baseModel": {"s3": S3}}, "spec.baseModel.s3"),
+    ({"method": "DPO"}, "spec.method"),
+    ({"dataset": {"train": S3}}, "spec.dataset.train.uri"),
+    ({"dataset": DATA | {"validation": S3}}, "spec.dataset.validation.uri"),
+    ({"dataset": DATA | {"test": S3}}, "spec.dataset.test.uri"),
+    ({"dataset": DATA | {"format": "Preference"}}, "spec.dataset.format"),
+    ({"dataset": DATA | {"format": "Text"}}, "spec.dataset.format"),
+    ({"quantization": "NF4"}, "spec.quantization"),
+    ({"evaluation": {"metric": "Grader"}}, "spec.evaluation.metric"),
+    ({"evaluation": {"grader": {"command": ["x"]}}}, "spec.evaluation.grader"),
+    ({"evaluation": {"forgetting": S3}}, "spec.evaluation.forgetting.uri"),
+    ({"promotion": {"pin": "0" * 16}}, "spec.promotion.pin"),
+    ({"retrain": {"policy": "Auto"}}, "spec.retrain.policy"),
+    ({"retrain": {"warmStart": "Adapter"}}, "spec.retrain.warmStart"),
+    ({"output": S3}, "spec.output.uri"),
+    ({"output": {"uri": "file:///o", "merged": True}}, "spec.output.merged"),
+    ({"compute": {"nodes": 2}}, "spec.compute.nodes"),
+    ({"compute": {"queueName": "gpu"}}, "spec.compute.queueName"),
+    ({"budget": {"maxGpuSeconds": 60}}, "spec.budget.maxGpuSeconds"),
+    ({"activeDeadlineSeconds": 60}, "spec.activeDeadlineSeconds"),
+]
+
+
+@pytest.mark.parametrize(("sections", "field"), ASKED, ids=[str(sections) for sections, _ in ASKED])
+def test_a_field_of_a_later_release_is_refused_by_name(sections, field):
+    [told] = unsupported(a_job_spec(**sections))
+    assert told.startswith(f"{field}: ")
+    assert "not supported in this release; " in told
+
+
+def test_every_row_of_the_table_is_tried_here():
+    assert {row.path for row in REFUSALS} == {field.removeprefix("spec.") for _, field in ASKED}
+
+
+def test_a_spec_that_asks_for_nothing_of_the_kind_passes():
+    assert unsupported(a_job_spec(compute={"nodes": 1}, budget={"pricePerGpuHour": "2.50"})) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"source": {"huggingFace": {"repo": "a/b"}}}, "spec.source.huggingFace"),
+        ({"writeBack": {"git": {"url": "https://acme.dev/m"}}}, "spec.writeBack"),
+    ],
+)
+def test_so_is_one_of_a_base_model(spec, field):
+    document = a_base_model_document(**spec)["spec"]
+    [told] = unsupported(BaseModelSpec.model_validate(document))
+    assert told.startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"),
+    [(FINE_TUNE_JOB, REFUSALS), (BASE_MODEL, BASE_MODEL_REFUSALS)],
+    ids=["FineTuneJob", "BaseModel"],
+)
+def test_every_refused_field_is_in_the_schema(kind, table):
+    fields = {path for path, _ in walk(object_schema(kind)["properties"]["spec"])}
+    assert {row.path for row in table} <= fields
