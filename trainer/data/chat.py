@@ -6,7 +6,7 @@ Tokenizers that put a space before every piece read the whole and are cut by cha
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,11 +28,15 @@ ANSWER_PROBE = "tunekeeper-answer-probe"
 
 @dataclass(frozen=True)
 class RenderedRow:
-    """A row as tokens; ``spans`` are half-open ranges that carry loss."""
+    """A row as tokens; ``spans`` are half-open ranges that carry loss.
+
+    ``answer_tokens`` is the length of the last answer with its end, before any cut.
+    """
 
     input_ids: list[int]
     spans: list[tuple[int, int]]
     truncated: bool = False
+    answer_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,8 @@ class Renderer:
                     ids.append(self.end_id)
                     length += 1
                 spans.append((start, start + length))
-        return RenderedRow(ids, [(0, len(ids))] if train_on == "Everything" else spans)
+        spans = [(0, len(ids))] if train_on == "Everything" else spans
+        return RenderedRow(ids, spans, answer_tokens=self._answer_length(parts[-1])[0])
 
     def _answer_length(self, part: Sequence[int]) -> tuple[int, bool]:
         """Tokens up to and with the end of the turn, and whether there is one."""
@@ -268,4 +273,4 @@ def shorten(row: RenderedRow, max_tokens: int) -> RenderedRow:
     if len(row.input_ids) <= max_tokens:
         return row
     spans = [(start, min(end, max_tokens)) for start, end in row.spans if start < max_tokens]
-    return RenderedRow(row.input_ids[:max_tokens], spans, truncated=True)
+    return replace(row, input_ids=row.input_ids[:max_tokens], spans=spans, truncated=True)

@@ -8,7 +8,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -81,14 +81,39 @@ class Prepared:
     test: PreparedRows
 
 
+class RowWriter:
+    """Writes a split row by row; holds one batch in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = pa.ipc.new_file(str(path), ROW_SCHEMA)
+        self._pending: list[PreparedRow] = []
+        self.count = 0
+
+    def append(self, row: PreparedRow) -> None:
+        """Add a row."""
+        self._pending.append(row)
+        self.count += 1
+        if len(self._pending) == BATCH_ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._flush()
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._writer.write_batch(as_batch(self._pending))
+            self._pending = []
+
+
 def write_rows(path: Path, rows: Iterable[PreparedRow]) -> int:
-    """Write a split; returns the number of rows. Holds one batch in memory."""
-    remaining, count = iter(rows), 0
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, ROW_SCHEMA) as writer:
-        while batch := list(islice(remaining, BATCH_ROWS)):
-            writer.write_batch(as_batch(batch))
-            count += len(batch)
-    return count
+    """Write a split; returns the number of rows."""
+    writer = RowWriter(path)
+    for row in rows:
+        writer.append(row)
+    writer.close()
+    return writer.count
 
 
 def as_batch(rows: Sequence[PreparedRow]) -> pa.RecordBatch:

@@ -20,10 +20,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with one row."""
+    """One thing wrong with one row; ``ends_file``: with the file, so that rows are lost unseen."""
 
     field: str
     message: str
+    ends_file: bool = False
 
 
 class RowFaultError(Exception):
@@ -42,11 +43,13 @@ class Problems:
     kept: list[tuple[Place, Fault]] = field(default_factory=list)
     rows: set[Place] = field(default_factory=set)
     count: int = 0
+    is_fatal: bool = False
 
     def add(self, place: Place, *faults: Fault) -> None:
         """Note what is wrong with a row."""
         self.rows.add(place)
         self.count += len(faults)
+        self.is_fatal |= any(fault.ends_file for fault in faults)
         if len(self.kept) < MAX_KEPT:
             self.kept += [(place, fault) for fault in faults]
 

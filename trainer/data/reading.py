@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import msgspec
 
@@ -46,7 +46,7 @@ def read_rows(file: SourceFile, on_bytes: Callable[[int], None]) -> Iterator[Raw
     with file.path.open("rb") as stored:
         counted = Counted(stored, on_bytes)
         buffered = io.BufferedReader(counted, 1 << 18)
-        plain = gzip.GzipFile(fileobj=buffered) if file.is_gzip else buffered
+        plain = cast("IO[bytes]", gzip.GzipFile(fileobj=buffered) if file.is_gzip else buffered)
         yield from guarded(readers[file.kind](plain))
 
 
@@ -59,7 +59,9 @@ def guarded(rows: Iterator[RawRow]) -> Iterator[RawRow]:
             yield row
     except (gzip.BadGzipFile, EOFError, zlib.error):
         fault = Fault(
-            "", "and all after it cannot be unpacked: the .gz file is damaged; copy it again"
+            "",
+            "and all after it cannot be unpacked: the .gz file is damaged; copy it again",
+            ends_file=True,
         )
         yield RawRow(line + 1, fault)
 
@@ -92,7 +94,7 @@ def jsonl_rows(file: IO[bytes]) -> Iterator[RawRow]:
             yield RawRow(number, TOO_LONG)
             continue
         if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")  # noqa: PLW2901 - a byte order mark
+            line = line.removeprefix(b"\xef\xbb\xbf")
         if line.strip():
             yield RawRow(number, parse_object(line))
 
@@ -143,7 +145,9 @@ def csv_rows(file: IO[bytes]) -> Iterator[RawRow]:
             start = reader.line_num + 1
     except csv.Error as error:
         fault = Fault(
-            "", f"and all after it cannot be read as CSV ({error}); quote as RFC 4180 says"
+            "",
+            f"and all after it cannot be read as CSV ({error}); quote as RFC 4180 says",
+            ends_file=True,
         )
         yield RawRow(start, fault)
 
@@ -154,7 +158,9 @@ def header_faults(header: list[str]) -> Iterator[RawRow]:
         yield RawRow(1, NOT_UTF8)
     repeated = {name for name in header if header.count(name) > 1}
     if repeated:
-        yield RawRow(1, Fault(min(repeated), "is the name of two columns; rename one"))
+        yield RawRow(
+            1, Fault(min(repeated), "is the name of two columns; rename one", ends_file=True)
+        )
 
 
 def record_content(header: list[str], record: list[str]) -> Row | Fault:
@@ -198,5 +204,9 @@ def parquet_errors(kind: type[Exception]) -> Iterator[list[Fault]]:
         yield faults
     except kind:
         faults.append(
-            Fault("", "and all after it cannot be read: it is not valid Parquet; write it again")
+            Fault(
+                "",
+                "and all after it cannot be read: it is not valid Parquet; write it again",
+                ends_file=True,
+            )
         )

@@ -39,12 +39,12 @@ class Spool:
     """Written once, then read as often as needed."""
 
     path: Path
-    files: array[int] = field(default_factory=lambda: array("H"))
-    lines: array[int] = field(default_factory=lambda: array("Q"))
-    groups: array[int] = field(default_factory=lambda: array("Q"))
-    prompts: array[int] = field(default_factory=lambda: array("Q"))
-    pairs: array[int] = field(default_factory=lambda: array("Q"))
-    ids: array[int] = field(default_factory=lambda: array("Q"))
+    files: "array[int]" = field(default_factory=lambda: array("H"))
+    lines: "array[int]" = field(default_factory=lambda: array("Q"))
+    groups: "array[int]" = field(default_factory=lambda: array("Q"))
+    prompts: "array[int]" = field(default_factory=lambda: array("Q"))
+    pairs: "array[int]" = field(default_factory=lambda: array("Q"))
+    ids: "array[int]" = field(default_factory=lambda: array("Q"))
     digests: bytearray = field(default_factory=bytearray)
     _pending: list[tuple[str, str, str]] = field(default_factory=list)
     _writer: pa.RecordBatchFileWriter | None = None

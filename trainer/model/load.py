@@ -48,7 +48,7 @@ def load_base(directory: Path, *, precision: str, device: str) -> PreTrainedMode
     )
     model.requires_grad_(requires_grad=False)
     model.eval()  # type: ignore[no-untyped-call]
-    return cast("PreTrainedModel", nn.Module.to(model, torch.device(device)))
+    return nn.Module.to(model, torch.device(device))
 
 
 def decoder(model: PreTrainedModel) -> nn.Module:

@@ -10,7 +10,15 @@ from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
-REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ELOOP, errno.EISDIR}
+REFUSED = {
+    errno.EACCES,
+    errno.EEXIST,  # a file where a directory has to be
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENOTDIR,
+    errno.EPERM,
+    errno.EROFS,
+}
 
 
 def file_path(uri: str, *, file_root: Path, field: str) -> Path:

@@ -18,11 +18,13 @@ from trainer.arms.prompts import PromptRules
 from trainer.arms.run import FREE_ARMS, Examination, answer_arm, free_answers
 from trainer.contract.failures import FailureClass
 from trainer.contract.outcome import Cost, Details
+from trainer.contract.request import StageRequest
+from trainer.contract.source import PinnedModel
 from trainer.data.chat import Renderer, load_renderer
 from trainer.data.prepared import Prepared, PreparedRow, PreparedRows, open_prepared
 from trainer.errors import StageError
 from trainer.judge.gate import not_needed
-from trainer.model.adapter import attach, load_adapter
+from trainer.model.adapter import attach, base_of, load_adapter
 from trainer.model.load import load_base, pick_device, pick_precision
 from trainer.sources.base import ResolvedModel, resolve
 from trainer.stage import StageContext, StageResult, outcome_of
@@ -66,7 +68,7 @@ def train(ctx: StageContext) -> StageResult:
         return result(bench, None, seconds_since(started_s))
     model, manifest = adapter_of(bench, manifest)
     digest = manifest.adapter_digest
-    answers[TUNED] = answer_arm(TUNED, model, bench.examination, adapter_digest=digest)
+    answers[TUNED] = answer_arm(TUNED, base_of(model), bench.examination, adapter_digest=digest)
     losses = forgetting_of(bench, model)
     publish.answers(publication(bench), answers, digest, losses, seconds_since(started_s))
     return result(bench, manifest, seconds_since(started_s))
@@ -78,14 +80,19 @@ def open_bench(ctx: StageContext, *, trained: bool) -> Bench:
     claim = take_claim(ctx.store, request.run_id, request, pod_uid=os.environ.get("POD_UID", ""))
     prepared = open_prepared(ctx.store, request.run_id, ctx.work / "prepared")
     ctx.progress.plan(work.parts(prepared.plan, request.spec, len(prepared.test), trained=trained))
-    base = resolve(request.spec.base_model, cache=ctx.cache, file_root=ctx.file_root)
-    base.expect(prepared.plan.base.content_digest)
+    base = resolve(frozen(request, prepared), cache=ctx.cache, file_root=ctx.file_root)
     renderer = load_renderer(base.path, template_date=prepared.plan.template_date)
     device = pick_device(request.spec.gpus)
     precision = pick_precision(request.spec.training.precision, device)
     model = load_base(base.path, precision=precision, device=device)
     examination = examine(ctx, prepared, renderer, model, claim)
     return Bench(ctx, claim, prepared, base, renderer, model, examination)
+
+
+def frozen(request: StageRequest, prepared: Prepared) -> PinnedModel:
+    """The base model's source, pinned to the content that the data was prepared for."""
+    pin = {"content_digest": prepared.plan.base.content_digest}
+    return request.spec.base_model.model_copy(update=pin)
 
 
 def examine(
@@ -140,7 +147,7 @@ def adapter_of(bench: Bench, manifest: RunManifest | None) -> tuple[PeftModel, R
     """The model with the run's adapter on: trained now, or as the manifest vouches for it."""
     if manifest is not None:
         directory = publish.fetch_adapter(bench.ctx.store, manifest, bench.ctx.work / "adapter")
-        return load_adapter(bench.model, directory, binding=bench.base.binding()), manifest
+        return load_adapter(bench.model, directory, binding=bench.prepared.plan.base), manifest
     spec = bench.ctx.request.spec
     model = attach(bench.model, spec.lora, spec.training.seed)
     trained = train_adapter(
@@ -163,7 +170,7 @@ def train_io(bench: Bench) -> TrainIO:
         run_id=bench.ctx.request.run_id,
         epoch=bench.claim.epoch,
         work=bench.ctx.work,
-        binding=bench.base.binding(),
+        binding=bench.prepared.plan.base,
         check_claim=bench.claim.check,
     )
 

@@ -79,9 +79,9 @@ def test_micro_batches_do_not_change_the_gradient(base):
 
 def test_outside_a_pack_the_model_attends_as_before(base):
     rows = documents(3)
-    before = base.config._attn_implementation
+    before = base.config._attn_implementation  # noqa: SLF001
     loss_sum(base, pack(rows))
-    assert base.config._attn_implementation == before != NAME
+    assert base.config._attn_implementation == before != NAME  # noqa: SLF001
 
 
 def test_dropout_turns_prefix_sharing_off(base):
@@ -113,7 +113,7 @@ def test_a_model_that_leaks_between_packed_rows_is_padded(base, monkeypatch):
     assert not corpus_for(base, documents(5), dropout=0.0).packs
 
 
-def test_the_end_of_turn_token_carries_loss(base):
+def test_the_end_of_turn_token_carries_loss():
     row = documents(1)[0]
     batch = pack([row])
     assert batch.targets[-1] == row.tokens[-1]

@@ -15,9 +15,7 @@ LENGTHS = st.lists(st.integers(2, 300), min_size=1, max_size=60)
 
 @given(LENGTHS, st.integers(1, 4), st.integers(1, 2000), st.integers(0, 99))
 def test_every_epoch_has_every_document_once(lengths, epochs, batch_tokens, seed):
-    steps = plan_steps(
-        lengths, epochs=epochs, batch_tokens=batch_tokens, max_steps=None, seed=seed
-    )
+    steps = plan_steps(lengths, epochs=epochs, batch_tokens=batch_tokens, max_steps=None, seed=seed)
     for epoch in range(1, epochs + 1):
         own = [step for step in steps if ceil(step.epoch) == epoch]
         members = chain.from_iterable(step.documents for step in own)
