@@ -17,7 +17,7 @@ export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit generate verify quickstart \
-  quickstart-not-needed quickstart-base screenshots bench-verdict clean
+  quickstart-not-needed quickstart-base setup-quickstart bench-verdict clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,7 +70,7 @@ quickstart-not-needed: quickstart-base ## The same on data that needs no tuning
 	@$(RUN) tunekeeper run $(NOT_NEEDED)/job.yaml
 
 bench-verdict: setup ## Simulate the verdict: error, coverage and power per cell
-	@$(RUN) python bench/verdict.py
+	@PYTHONPATH=. $(RUN) python bench/verdict.py
 
 clean: ## Remove what the quickstarts made
 	rm -rf $(QUICKSTART)/build $(NOT_NEEDED)/build

@@ -3,6 +3,7 @@
 The one place where a stage's failure is caught: it becomes an outcome and an exit code.
 """
 
+import contextlib
 import errno
 import importlib
 import os
@@ -54,9 +55,14 @@ def run_stage(stage: Stage, environ: Mapping[str, str]) -> int:
         sys.stderr.write(f"{error.message}\n")
         return EXIT_CODES[error.failure]
     result = attempt(stage, request, environ, stop)
-    frame.write_outcome(frame.outcome_path(environ), result)
+    try:
+        frame.write_outcome(frame.outcome_path(environ), result)
+    except OSError as error:  # the exit code still carries the class
+        if result.outcome.failure is None:
+            result = frame.failed(request, storage_error(error, request.spec))
     if result.outcome.failure is not None:
-        sys.stderr.write(f"{result.outcome.failure}: {result.outcome.message}\n")
+        with contextlib.suppress(OSError):  # a disk that is full for the log as well
+            sys.stderr.write(f"{result.outcome.failure}: {result.outcome.message}\n")
     return frame.exit_code(result.outcome)
 
 
@@ -86,7 +92,7 @@ def storage_error(error: OSError, spec: RunSpec) -> StageError:
     """A failed read or write that no stage expected."""
     place = error.filename or spec.output.uri
     if error.errno in FULL_DISK:
-        message = f"{place}: no space left; free some or use another volume, then run again"
+        message = f"{place}: no space left; free or add disk space, then run it again"
         return StageError(FailureClass.HOST_STORAGE_EXCEEDED, message)
     if isinstance(error, PermissionError):
         message = f"{place}: permission denied; give this user the right, or choose another place"

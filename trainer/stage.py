@@ -5,7 +5,7 @@ Owns environment, signals and the outcome; knows no stage's work. Imports no tor
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,10 +135,21 @@ def outcome_of(request: StageRequest, **fields: object) -> Outcome:
 def write_outcome(path: Path, result: StageResult) -> None:
     """Put the two lines where the kubelet, or the local cluster, reads them."""
     first = result.outcome.model_dump_json(exclude_defaults=True)
-    second = result.details.model_dump_json(exclude_defaults=True)
-    fits = len(first.encode()) + len(second.encode()) + 2 <= MAX_MESSAGE_BYTES
-    text = f"{first}\n{second}\n" if fits else f"{first}\n"
-    path.write_text(text, encoding="utf-8")
+    room = MAX_MESSAGE_BYTES - len(first.encode()) - 2
+    lines = (details.model_dump_json(exclude_defaults=True) for details in shorter(result.details))
+    second = next((line for line in lines if len(line.encode()) <= room), None)
+    path.write_text(first + "\n" + (f"{second}\n" if second else ""), encoding="utf-8")
+
+
+def shorter(details: Details) -> Iterator[Details]:
+    """The details, then with less and less of what is longest; the store keeps it all."""
+    yield details
+    details = details.model_copy(update={"resolved": []})
+    yield details
+    data = details.data
+    while data is not None and data.errors:
+        data = data.model_copy(update={"errors": data.errors[:-1]})
+        yield details.model_copy(update={"data": data})
 
 
 def store_outcome(store: Store, result: StageResult) -> None:

@@ -60,11 +60,19 @@ def _cost(turn: Turn, child: Child) -> JobCost:
     return cost.model_copy(
         update={
             "gpu_seconds": total,
+            "wall_seconds": cost.wall_seconds + child.seconds(turn.observed.now),
+            "tokens_per_second": _speed(child) or cost.tokens_per_second,
             "wasted_gpu_seconds": cost.wasted_gpu_seconds + (seconds if failed else 0),
             "amount": None if price is None else f"{float(price) * total / SECONDS_PER_HOUR:.2f}",
             "currency": spec.budget.currency,
         }
     )
+
+
+def _speed(child: Child) -> float | None:
+    """Tokens/s in training, where the attempt trained and said so."""
+    told = child.details.cost if child.details else None
+    return told.tokens_per_second if told else None
 
 
 def _is_news(turn: Turn, progress: Progress) -> bool:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -119,7 +119,7 @@ SPEC: dict[str, dict[str, Any]] = {
     "baseModel": {"directory": {"path": "./base"}},
     "dataset": {"train": {"uri": "file://./train.jsonl"}},
     "lora": {"rank": 2, "alpha": 4},
-    "training": {"epochs": 1, "maxSequenceTokens": 256},
+    "training": {"epochs": 3, "batchTokens": 128, "maxSequenceTokens": 256},
     "evaluation": {"fewShotExamples": 1, "maxNewTokens": 8, "forgetting": {"tokens": 1024}},
     "output": {"uri": "file://./output"},
     "compute": {"gpus": 0},
@@ -142,4 +142,27 @@ def contents(directory: Path) -> dict[str, str]:
     }
 
 
-Arrange = Callable[[Desk], None]
+SMALL_DISK = """
+set -e
+cp -a "$0/." "$1"
+mount -t tmpfs -o size=8m tmpfs "$0"
+cp -a "$1/." "$0"
+dd if=/dev/zero of="$0/filling" bs=4096 count=$(($(stat -f -c %a "$0") - $2)) status=none
+left=$1
+shift 2
+code=0
+"$@" || code=$?
+rm "$0/filling"
+rm -rf "$left"/*
+cp -a "$0/." "$left"
+exit $code
+"""
+
+
+def on_small_disk(place: Path, left: Path, free_pages: int = 8) -> list[str]:
+    """What goes before a command so that it alone finds a small disk at ``place``.
+
+    The disk holds what lay there, and ``left`` what lies on it at last.
+    """
+    private = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", SMALL_DISK]
+    return [*private, str(place), str(left), str(free_pages)]

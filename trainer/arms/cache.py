@@ -22,7 +22,8 @@ class RoomyLayer(DynamicLayer):  # type: ignore[no-untyped-call]
         """Set the room aside, once heads and dimensions are known."""
         rows, capacity = self.shape
         self.room = [
-            states.new_empty(rows, states.shape[1], capacity, states.shape[3])
+            # Zeros: a masked column weighs 0, and 0 times whatever memory held could be NaN.
+            states.new_zeros(rows, states.shape[1], capacity, states.shape[3])
             for states in (key_states, value_states)
         ]
         self.is_initialized = True

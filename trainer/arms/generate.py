@@ -8,6 +8,7 @@ earlier tokens (sliding windows, recurrent states) take the slower way through t
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import torch
 from transformers import PreTrainedModel
@@ -70,10 +71,12 @@ class Decoder:
                 self.model, prompts, self.stop_ids, self.max_new_tokens, check=self._check_stop
             )
             return [self._cut(row) for row in ids]
-        answers: list[Generated] = []
-        for part in self._parts(prompts):
-            answers.extend(self._cut(row) for row in self._decode(part, shared))
-        return answers
+        order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
+        rows = chain.from_iterable(
+            self._decode(part, shared) for part in self._parts([prompts[at] for at in order])
+        )
+        answers = dict(zip(order, map(self._cut, rows), strict=True))
+        return [answers[at] for at in range(len(prompts))]
 
     def _parts(self, prompts: Sequence[Sequence[int]]) -> Iterator[Sequence[Sequence[int]]]:
         """As many rows at once as the cache's budget allows."""
@@ -108,15 +111,17 @@ class Decoder:
         return self._prefix[1]
 
     def _prefill(self, batch: "_Batch", cache: RoomyCache, shared: int) -> torch.Tensor:
-        """Each row's first answer token, [rows]; a few rows at a time, which stays in the cache."""
+        """Each row's first answer token, [rows]; a few rows at a time, which stays in the cache.
+
+        Rows come by length, so each part starts where its longest row does: little is padding.
+        """
         width = batch.prompts.shape[1]
-        rows = max(1, self.pace.prefill_tokens // width)
         found = []
-        for start in range(0, len(batch.slots), rows):
+        for window in windows(batch.lengths, self.pace.prefill_tokens):
             self._check_stop()
-            window = slice(start, min(start + rows, len(batch.slots)))
-            cache.look_at(window, shared)
-            found.append(self._next(batch, cache, window, batch.prompts[window]))
+            start = width - batch.lengths[window.stop - 1]
+            cache.look_at(window, shared + start)
+            found.append(self._next(batch, cache, window, batch.prompts[window, start:]))
         cache.look_at(slice(0, len(batch.slots)), shared + width)
         return torch.cat(found)
 
@@ -164,6 +169,7 @@ class _Batch:
     prompts: torch.Tensor  # [rows, width] after the shared prefix, padded on the left
     mask: torch.Tensor  # [rows, shared + width + max_new_tokens - 1]
     last: torch.Tensor  # [rows], the newest token of each
+    lengths: list[int]  # of each prompt without padding, ascending
     slots: list[int]
     answers: list[list[int]]
     length: int  # columns filled
@@ -187,6 +193,7 @@ class _Batch:
             prompts=ids.to(device),
             mask=mask.to(device),
             last=torch.zeros(len(rests), dtype=torch.long, device=device),
+            lengths=[len(rest) for rest in rests],
             slots=list(range(len(rests))),
             answers=[[] for _ in rests],
             length=shared + width,
@@ -230,6 +237,15 @@ def generate(
         # A few odd prompts must not cost everybody the shared part: twice as long pays for itself.
         shared = own if len(own) > 2 * len(common) else common
         on_batch(number, decoder.answer(members, shared))
+
+
+def windows(lengths: Sequence[int], max_tokens: int) -> Iterator[slice]:
+    """Neighbours of ascending length that are ``max_tokens`` together, padded to the longest."""
+    start = 0
+    for end in range(1, len(lengths) + 1):
+        if end == len(lengths) or (end + 1 - start) * lengths[end] > max_tokens:
+            yield slice(start, end)
+            start = end
 
 
 def plan_batches(lengths: Sequence[int], ids: Sequence[str], *, rows: int) -> list[list[int]]:

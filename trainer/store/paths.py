@@ -15,6 +15,7 @@ REFUSED = {
     errno.EEXIST,  # a file where a directory has to be
     errno.EISDIR,
     errno.ELOOP,
+    errno.ENOENT,  # no directory can be made there: /proc
     errno.ENOTDIR,
     errno.EPERM,
     errno.EROFS,
@@ -55,7 +56,7 @@ def storage_errors(place: Path) -> Iterator[None]:
 def storage_error(error: OSError, place: Path) -> StageError:
     """The failure class, place and remedy of an error of the file system."""
     if error.errno in FULL:
-        message = f"{place}: no space left on the device; free space or enlarge the volume"
+        message = f"{place}: no space left on the device; free or add disk space, then run it again"
         return StageError(FailureClass.HOST_STORAGE_EXCEEDED, message)
     reason = (error.strerror or str(error)).lower()
     if error.errno in REFUSED:

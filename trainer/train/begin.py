@@ -127,6 +127,7 @@ def _first_state(
         fingerprint=settings.fingerprint(plan.split_digests),
         precision="BF16" if first.dtype == torch.bfloat16 else "FP32",
         device=first.device.type,
+        threads=torch.get_num_threads(),
         micro_tokens=MICRO_TOKENS.get(first.device.type, MICRO_TOKENS["cpu"]),
         max_steps=steps,
     )

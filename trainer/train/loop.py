@@ -125,6 +125,7 @@ class Training:
     def thaw(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint; lines of metrics.jsonl after it are gone."""
         self.state = checkpoint.state
+        torch.set_num_threads(self.state.threads)
         restore_weights(self.model, checkpoint.adapter)
         restore_moments(self.optimizer, self.parameters, checkpoint.optimizer)
         restore_rng(checkpoint.state)

@@ -15,17 +15,25 @@ from transformers import PreTrainedModel
 from trainer.arms import forgetting
 from trainer.arms.finished import FinishedBatches
 from trainer.arms.prompts import PromptRules
-from trainer.arms.run import FREE_ARMS, Examination, answer_arm, free_answers
+from trainer.arms.run import (
+    FREE_ARMS,
+    Examination,
+    answer_arm,
+    context_tokens,
+    every_row,
+    free_answers,
+)
 from trainer.contract.failures import FailureClass
 from trainer.contract.outcome import Cost, Details
 from trainer.contract.request import StageRequest
 from trainer.contract.source import PinnedModel
 from trainer.data.chat import Renderer, load_renderer
-from trainer.data.prepared import Prepared, PreparedRow, PreparedRows, open_prepared
+from trainer.data.prepared import Prepared, open_prepared
 from trainer.errors import StageError
 from trainer.judge.gate import not_needed
 from trainer.model.adapter import attach, base_of, load_adapter
 from trainer.model.load import load_base, pick_device, pick_precision
+from trainer.model.threads import pick_threads
 from trainer.sources.base import ResolvedModel, resolve
 from trainer.stage import StageContext, StageResult, outcome_of
 from trainer.store.base import MissingError
@@ -84,6 +92,7 @@ def open_bench(ctx: StageContext, *, trained: bool) -> Bench:
     renderer = load_renderer(base.path, template_date=prepared.plan.template_date)
     device = pick_device(request.spec.gpus)
     precision = pick_precision(request.spec.training.precision, device)
+    pick_threads()
     model = load_base(base.path, precision=precision, device=device)
     examination = examine(ctx, prepared, renderer, model, claim)
     return Bench(ctx, claim, prepared, base, renderer, model, examination)
@@ -105,24 +114,19 @@ def examine(
         plan=prepared.plan,
         evaluation=spec.evaluation,
         seed=spec.training.seed,
-        context_tokens=model.config.get_text_config().max_position_embeddings,
+        context_tokens=context_tokens(model),
     )
     batches = FinishedBatches(
         ctx.store, ctx.request.run_id, claim.epoch, ctx.request.generation_hash, claim.check
     )
     return Examination(
         rules=rules,
-        train=rows_of(prepared.train),
-        test=rows_of(prepared.test),
+        train=every_row(prepared.train),
+        test=every_row(prepared.test),
         batches=batches,
         progress=ctx.progress,
         stop=ctx.stop,
     )
-
-
-def rows_of(split: PreparedRows) -> list[PreparedRow]:
-    """A split as a list; its token ids stay in the mapped file."""
-    return [split.row(index) for index in range(len(split))]
 
 
 def base_answers(bench: Bench) -> Answers:

@@ -16,6 +16,7 @@ class TrainState(Wire):
     precision: str
     device: str
     micro_tokens: int = Field(description="Tokens computed at a time; halved when memory ran out.")
+    threads: int = Field(default=1, description="Of the CPU: sums depend on how they are split.")
     max_steps: int
     step: int = Field(default=0, description="Optimizer steps done.")
     trained_tokens: int = 0

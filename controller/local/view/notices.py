@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from controller.core.children import Child
+from controller.core.failures import RULES, Policy
 from controller.local.view import figures
 from trainer.contract.progress import ActivityProgress
 
@@ -65,7 +66,8 @@ class Follower:
         if failure is None:
             return Notice(Happening.STAGE_ENDED, f"{child.stage.value} done in {took}")
         kind, message = failure
-        return Notice(Happening.STAGE_FAILED, f"{child.stage.value}: {kind.value}: {message}")
+        reason = "" if RULES[kind].policy is Policy.NEVER else f": {message}"  # the end tells it
+        return Notice(Happening.STAGE_FAILED, f"{child.stage.value}: {kind.value}{reason}")
 
 
 def stage_title(child: Child) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from transformers import GenerationConfig
 
 from trainer.arms.fallback import shares_prefixes
-from trainer.arms.generate import generate, plan_batches, shared_prefix
+from trainer.arms.generate import generate, plan_batches, shared_prefix, windows
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 
@@ -166,3 +166,19 @@ def test_the_shared_prefix_begins_every_prompt_and_is_all_of_none(prompts):
     assert all(len(prompt) > len(shared) for prompt in prompts)
     longer = {tuple(prompt[: len(shared) + 1]) for prompt in prompts}
     assert len(longer) > 1 or min(map(len, prompts)) == len(shared) + 1
+
+
+def test_answers_come_back_in_the_order_of_the_prompts_whatever_their_lengths():
+    prompts = prompts_of([11, 1, 7, 2, 12])
+    model = a_model()
+    found = a_decoder(model, prefill_tokens=16).answer(prompts, shared_prefix(prompts))
+    assert [answer.ids for answer in found] == [naive(model, one, {STOP}) for one in prompts]
+
+
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=20).map(sorted), st.integers(1, 64))
+def test_windows_cover_every_row_once_within_the_limit(lengths, limit):
+    found = list(windows(lengths, limit))
+    assert [at for one in found for at in range(one.start, one.stop)] == list(range(len(lengths)))
+    for one in found:
+        rows = one.stop - one.start
+        assert rows == 1 or rows * lengths[one.stop - 1] <= limit

@@ -78,13 +78,31 @@ def test_work_done_is_written_twice_and_exits_with_zero(monkeypatch, tmp_path, e
     assert stored.read_text() == (tmp_path / "outcome").read_text()
 
 
-def test_a_long_second_line_is_left_out_of_the_termination_message(tmp_path):
-    request = a_request(tmp_path)
-    details = Details.model_validate(
-        {"resolved": [{"field": "x" * 50, "value": "y" * 50, "rule": "z" * 200}] * 40}
-    )
-    frame.write_outcome(tmp_path / "outcome", frame.StageResult(frame.outcome_of(request), details))
-    assert len((tmp_path / "outcome").read_text().splitlines()) == 1
+def details_of(**fields):
+    return Details.model_validate(fields)
+
+
+LONG = [
+    pytest.param(
+        details_of(resolved=[{"field": "x" * 50, "value": "y", "rule": "z" * 200}] * 40),
+        lambda kept: kept.resolved == [],
+        id="resolved values go first",
+    ),
+    pytest.param(
+        details_of(data={"errors": [{"place": "p" * 150, "message": "m" * 300}] * 10, "rows": 12}),
+        lambda kept: 1 < len(kept.data.errors) < 10 and kept.data.rows == 12,
+        id="then as many errors as it takes",
+    ),
+]
+
+
+@pytest.mark.parametrize(("details", "holds"), LONG)
+def test_a_termination_message_keeps_what_fits_into_four_kibibytes(tmp_path, details, holds):
+    outcome = frame.outcome_of(a_request(tmp_path), message="m" * 400)
+    frame.write_outcome(tmp_path / "outcome", frame.StageResult(outcome, details))
+    text = (tmp_path / "outcome").read_text()
+    assert len(text.encode()) <= 4096
+    assert holds(Details.model_validate_json(text.splitlines()[1]))
 
 
 REQUESTS = [

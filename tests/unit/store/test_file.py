@@ -72,7 +72,7 @@ def test_of_many_writers_with_one_tag_one_wins(store):
             return
         won.append(name)
 
-    threads = [threading.Thread(target=swap, args=(b"%d" % number,)) for number in range(8)]
+    threads = [threading.Thread(target=swap, args=(b"writer %d" % number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -111,7 +111,7 @@ def test_a_full_disk_leaves_the_old_object_and_no_rubbish(store, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StageError, match="free space") as caught:
+    with pytest.raises(StageError, match="free or add disk space") as caught:
         store.write("a", b"new")
     assert caught.value.failure is FailureClass.HOST_STORAGE_EXCEEDED
     assert store.read("a") == b"old"

@@ -1,0 +1,26 @@
+"""How many CPU threads are used is measured, and fewer have to be clearly faster."""
+
+import pytest
+import torch
+
+from trainer.model.threads import fastest, pick_threads
+
+TIMES = [
+    pytest.param({2: 1.0, 1: 2.0}, 2, id="a quiet machine keeps all of its cores"),
+    pytest.param({2: 2.0, 1: 1.0}, 1, id="a core that another program has is left to it"),
+    pytest.param({2: 1.0, 1: 0.95}, 2, id="a little faster is noise"),
+    pytest.param({8: 3.0, 4: 1.0, 1: 2.0}, 4, id="half of the cores may be best"),
+]
+
+
+@pytest.mark.parametrize(("times_s", "expected"), TIMES)
+def test_the_largest_count_wins_that_none_clearly_beats(times_s, expected):
+    assert fastest(times_s) == expected
+
+
+def test_the_choice_is_set_in_torch():
+    before = torch.get_num_threads()
+    try:
+        assert pick_threads() == torch.get_num_threads() <= before
+    finally:
+        torch.set_num_threads(before)
