@@ -31,11 +31,11 @@ $(UV):
 	  || { rm -rf $(TOOLS); echo "could not make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
 setup: $(UV) ## Install everything that development and tests need, as locked
-	@$(UV) sync --frozen --all-extras --all-groups --quiet
+	@$(UV) sync --frozen --all-extras --all-groups --compile-bytecode --quiet
 
 setup-quickstart: $(UV)
 	@echo "installing the locked dependencies (about 6 GB the first time, most of it torch)"
-	@$(UV) sync --frozen --extra train --group quickstart --inexact
+	@$(UV) sync --frozen --extra train --group quickstart --compile-bytecode --inexact
 
 fmt: setup ## Format the code
 	@$(RUN) ruff format .
@@ -52,7 +52,7 @@ types: setup ## Check the types
 test: lint types verify test-unit ## Everything that CI runs
 
 test-unit: setup ## The tests alone
-	@$(RUN) pytest
+	@$(RUN) pytest -n 2 --dist loadfile
 
 generate: setup ## Write the CRDs and docs/api.md from the types
 	@$(RUN) python -m controller.api.generate

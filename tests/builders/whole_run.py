@@ -48,10 +48,13 @@ class Desk:
     def data(self) -> Path:
         return self.root / "train.jsonl"
 
-    def laid_out(self, base: Path) -> "Desk":
-        """With a base model, 160 rows and a job that takes seconds."""
+    def laid_out(self, base: Path, *, shared: bool = False) -> "Desk":
+        """With a base model of its own (or a link to it), 160 rows and a job that takes seconds."""
         self.root.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(base, self.base)
+        if shared:
+            self.base.symlink_to(base)
+        else:
+            shutil.copytree(base, self.base)
         write_jsonl(self.data, rows(160))
         self.write_job()
         return self

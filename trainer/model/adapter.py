@@ -82,9 +82,12 @@ def save_adapter(model: PeftModel, directory: Path, binding: BaseBinding) -> Non
     """Write a directory that peft loads, and the binding that ``load_adapter`` checks."""
     directory.mkdir(parents=True, exist_ok=True)
     config = model.peft_config["default"]
+    assert isinstance(config, LoraConfig)  # noqa: S101 - attach() makes no other
     config.base_model_name_or_path = binding.source.split("@")[0]
     config.revision = binding.revision
     config.inference_mode = True
+    # A set: its order, and with it the adapter's digest, would differ from process to process.
+    config.target_modules = sorted(config.target_modules or ())
     config.save_pretrained(str(directory))
     # "auto" would ask a hub whether the vocabulary was resized; it never is.
     weights = get_peft_model_state_dict(model, save_embedding_layers=False)

@@ -15,14 +15,15 @@ ROWS, WIDTH, COLUMNS = 512, 576, 1536
 """One layer of a small model with a pack of rows: about a GFLOP."""
 MULTIPLICATIONS = 10
 ROUNDS = 5
+CORES = torch.get_num_threads()
+"""What torch would use by itself: the cores, or what OMP_NUM_THREADS allows."""
 CLEARLY = 1.1
 """Fewer threads have to be so much faster; a quiet machine keeps all of them."""
 
 
 def pick_threads(clock: Callable[[], float] = time.perf_counter) -> int:
     """Set torch's threads to the number that multiplies fastest now; returns it."""
-    cores = torch.get_num_threads()
-    candidates = sorted({cores, max(1, cores // 2), 1}, reverse=True)
+    candidates = sorted({CORES, max(1, CORES // 2), 1}, reverse=True)
     rounds = [{count: seconds(count, clock) for count in candidates} for _ in range(ROUNDS)]
     chosen = fastest({count: median(one[count] for one in rounds) for count in candidates})
     torch.set_num_threads(chosen)

@@ -76,6 +76,7 @@ def train(ctx: StageContext) -> StageResult:
         return result(bench, None, seconds_since(started_s))
     model, manifest = adapter_of(bench, manifest)
     digest = manifest.adapter_digest
+    pick_threads()
     answers[TUNED] = answer_arm(TUNED, base_of(model), bench.examination, adapter_digest=digest)
     losses = forgetting_of(bench, model)
     publish.answers(publication(bench), answers, digest, losses, seconds_since(started_s))
@@ -92,7 +93,6 @@ def open_bench(ctx: StageContext, *, trained: bool) -> Bench:
     renderer = load_renderer(base.path, template_date=prepared.plan.template_date)
     device = pick_device(request.spec.gpus)
     precision = pick_precision(request.spec.training.precision, device)
-    pick_threads()
     model = load_base(base.path, precision=precision, device=device)
     examination = examine(ctx, prepared, renderer, model, claim)
     return Bench(ctx, claim, prepared, base, renderer, model, examination)
@@ -133,6 +133,7 @@ def base_answers(bench: Bench) -> Answers:
     """The answers of the free arms, then of every base arm that is listed."""
     answers = {arm: free_answers(arm, bench.examination) for arm in FREE_ARMS}
     for arm in work.model_arms(bench.ctx.request.spec.evaluation):
+        pick_threads()  # the machine may have become busy, or quiet
         answers[arm] = answer_arm(arm, bench.model, bench.examination)
     return answers
 
@@ -153,6 +154,7 @@ def adapter_of(bench: Bench, manifest: RunManifest | None) -> tuple[PeftModel, R
         directory = publish.fetch_adapter(bench.ctx.store, manifest, bench.ctx.work / "adapter")
         return load_adapter(bench.model, directory, binding=bench.prepared.plan.base), manifest
     spec = bench.ctx.request.spec
+    pick_threads()
     model = attach(bench.model, spec.lora, spec.training.seed)
     trained = train_adapter(
         model,

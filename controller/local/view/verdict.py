@@ -57,7 +57,7 @@ def verdict_line(judged: Judgement, *, promoted: bool) -> Text:
 
 def comparison_table(judged: Judgement) -> Table:
     """One line per arm: its score, and the tuned model against it."""
-    confidence = f"{judged.confidence_percent:g} %"
+    confidence = f"{judged.confidence_percent:.4g} %"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", padding=(0, 1, 0, 0))
     table.caption = GATES
     table.caption_justify = "left"
