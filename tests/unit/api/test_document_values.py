@@ -217,6 +217,6 @@ WRONG_VALUES = [
 def test_a_wrong_value_is_told_with_place_value_and_remedy(line, instead, place, value, remedy):
     assert line in GOOD
     with pytest.raises(SpecError) as caught:
-        parse(GOOD.replace(line, instead, 1), file="job.yaml", base="/work/job")
+        parse(GOOD.replace(line, instead, 1), file="job.yaml", base="/home/me/job")
     told = [str(p) for p in caught.value.problems if p.place == f"job.yaml:{place}"]
     assert any(value in text and remedy in text for text in told), str(caught.value)

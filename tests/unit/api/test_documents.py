@@ -13,7 +13,7 @@ from controller.api.finetunejob import FineTuneJob
 from controller.errors import SpecError
 
 
-def read(text, base="/work/job"):
+def read(text, base="/home/me/job"):
     return parse(text, file="job.yaml", base=base)
 
 
@@ -25,9 +25,9 @@ def problems(text):
 
 def test_places_beside_the_file_become_absolute():
     [job] = read(GOOD)
-    assert job.spec.base_model.directory.path == "/work/job/base"
-    assert job.spec.dataset.train.uri == "file:///work/job/train.jsonl"
-    assert job.spec.output.uri == "file:///work/results"
+    assert job.spec.base_model.directory.path == "/home/me/job/base"
+    assert job.spec.dataset.train.uri == "file:///home/me/job/train.jsonl"
+    assert job.spec.output.uri == "file:///home/me/results"
 
 
 def test_the_documents_of_a_file_come_in_its_order():
