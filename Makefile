@@ -4,13 +4,13 @@
 UV_VERSION := 0.13.9
 TOOLS := .tools/uv-$(UV_VERSION)
 UV := $(TOOLS)/bin/uv
-RUN := $(UV) run --frozen --no-sync
+BIN := .venv/bin
 QUICKSTART := examples/quickstart
 NOT_NEEDED := examples/quickstart-not-needed
 BASE := $(QUICKSTART)/build/base
 
 export UV_PYTHON_DOWNLOADS := never
-export UV_PYTHON ?= $(shell command -v python3)
+export UV_PYTHON ?= $(shell python3 -c 'import sys; print(sys.executable)')
 export PYTHONUTF8 := 1
 # The quickstart reads no hub; a library that tries would only wait for a network.
 export HF_HUB_OFFLINE := 1
@@ -38,39 +38,39 @@ setup-quickstart: $(UV)
 	@$(UV) sync --frozen --extra train --group quickstart --compile-bytecode --inexact
 
 fmt: setup ## Format the code
-	@$(RUN) ruff format .
-	@$(RUN) ruff check --fix .
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
 
 lint: setup ## Check style and the laws between the layers
-	@$(RUN) ruff format --check .
-	@$(RUN) ruff check .
-	@$(RUN) lint-imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
 
 types: setup ## Check the types
-	@$(RUN) mypy
+	@$(BIN)/mypy
 
 test: lint types verify test-unit ## Everything that CI runs
 
 test-unit: setup ## The tests alone
-	@$(RUN) pytest -n 2 --dist loadfile
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 generate: setup ## Write the CRDs and docs/api.md from the types
-	@$(RUN) python -m controller.api.generate
+	@$(BIN)/python -m controller.api.generate
 
 verify: setup ## Fail when generated files are not what the types say
-	@$(RUN) python -m controller.api.generate --check
+	@$(BIN)/python -m controller.api.generate --check
 
 quickstart-base: setup-quickstart
-	@$(RUN) python $(QUICKSTART)/base_model.py $(BASE)
+	@$(BIN)/python $(QUICKSTART)/base_model.py $(BASE)
 
 quickstart: quickstart-base ## Fine-tune a real small model on real messages, on this machine
-	@$(RUN) tunekeeper run $(QUICKSTART)/job.yaml
+	@$(BIN)/tunekeeper run $(QUICKSTART)/job.yaml
 
 quickstart-not-needed: quickstart-base ## The same on data that needs no tuning
-	@$(RUN) tunekeeper run $(NOT_NEEDED)/job.yaml
+	@$(BIN)/tunekeeper run $(NOT_NEEDED)/job.yaml
 
 bench-verdict: setup ## Simulate the verdict: error, coverage and power per cell
-	@PYTHONPATH=. $(RUN) python bench/verdict.py
+	@PYTHONPATH=. $(BIN)/python bench/verdict.py
 
 clean: ## Remove what the quickstarts made
 	rm -rf $(QUICKSTART)/build $(NOT_NEEDED)/build

@@ -116,14 +116,12 @@ def first_line(evidence: Evidence, judgement: Judgement) -> str:
     free = _free_arm_as_good(evidence)
     if free is not None:
         return free
-    if judgement.verdict is Verdict.NOT_NEEDED:
-        return f"You do not need to tune: {judgement.reason}"
-    headline = {
-        Verdict.PROMOTE: "Tuning helps",
-        Verdict.REJECT: "Not good enough",
-        Verdict.INCONCLUSIVE: "Not decided",
+    return {
+        Verdict.PROMOTE: "Tuning helps.",
+        Verdict.NOT_NEEDED: "You do not need to tune.",
+        Verdict.REJECT: "The tuned model is not good enough.",
+        Verdict.INCONCLUSIVE: "The test could not decide.",
     }[judgement.verdict]
-    return f"{headline}: {judgement.reason}"
 
 
 def _free_arm_as_good(evidence: Evidence) -> str | None:
