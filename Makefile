@@ -16,8 +16,8 @@ export PYTHONUTF8 := 1
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-quickstart fmt lint types test test-unit generate verify quickstart \
-  quickstart-not-needed quickstart-base setup-quickstart bench-verdict clean
+.PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration e2e images \
+  programs generate verify quickstart quickstart-not-needed quickstart-base bench-verdict clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,10 +49,24 @@ lint: setup ## Check style and the laws between the layers
 types: setup ## Check the types
 	@$(BIN)/mypy
 
-test: lint types verify test-unit ## Everything that CI runs
+test: lint types verify test-unit test-integration ## Everything that needs no node
 
-test-unit: setup ## The tests alone
-	@$(BIN)/pytest -n 2 --dist loadfile
+test-unit: setup ## The tests that need nothing but Python
+	@$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/endtoend
+
+programs: setup ## Build the real programs that the tests run, once (about 8 minutes, then kept)
+	@PYTHONPATH=tests $(BIN)/python -m cluster.assets
+
+test-integration: setup programs ## The tests on a real API server, object store and Prometheus
+	@$(BIN)/pytest -n 0 tests/integration
+
+e2e: setup programs ## The tests on a real node: kubelet, containerd, the images (root, Debian)
+	@tests/e2e/install-packages.sh
+	@PYTHONPATH=tests $(BIN)/python -m cluster.node.check
+	@$(BIN)/pytest -n 0 tests/e2e
+
+images: $(UV) ## Build both images with docker, podman or buildah
+	@images/build.sh
 
 generate: setup ## Write the CRDs and docs/api.md from the types
 	@$(BIN)/python -m controller.api.generate

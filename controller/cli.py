@@ -161,8 +161,10 @@ def with_report(end: End) -> End:
     judged = end.job.status.evaluation
     if judged is None or end.code is not Exit.DONE:
         return end
+    output = end.job.spec.output
     try:
-        return end.reported(fetch_report(end.job.spec.output.uri, command=trainer_command()))
+        found = fetch_report(output.uri, command=trainer_command(), storage=output.storage)
+        return end.reported(found)
     except ReportError as error:
         complain([str(error)], Exit.OURS)
         return end

@@ -1,4 +1,4 @@
-"""``python -m trainer prepare|train|judge`` runs a stage; ``report`` prints a finished one.
+"""``python -m trainer prepare|train|judge`` runs a stage; ``report`` and ``collect`` print ends.
 
 The one place where a stage's failure is caught: it becomes an outcome and an exit code.
 """
@@ -38,11 +38,17 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
             from trainer.report.command import print_report  # noqa: PLC0415 - no stage needs it
 
             return print_report(rest)
+        case ["collect"]:
+            from trainer.collect import collect  # noqa: PLC0415 - no stage needs it
+
+            return collect(environ)
         case [name] if name in list(Stage):
             return run_stage(Stage(name), environ)
         case _:
             stages = "|".join(Stage)
-            sys.stderr.write(f"usage: python -m trainer {stages} | report [--html FILE] URI\n")
+            sys.stderr.write(
+                f"usage: python -m trainer {stages} | collect | report [--html FILE] URI\n"
+            )
             return EXIT_CODES[FailureClass.INVALID_SPEC]
 
 

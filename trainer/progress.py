@@ -4,13 +4,14 @@ The tracker is told the parts of the work with estimated weights, so that percen
 the whole stage; it is safe to read from another thread.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from trainer.contract.progress import ActivityProgress, Progress
-from trainer.contract.request import StageRequest
+from trainer.contract.request import POD_UID_ENV, StageRequest
 
 MIN_PERCENT_FOR_ETA = 1.0
 
@@ -38,6 +39,8 @@ class _Figures:
     train_loss: float | None = None
     eval_loss: float | None = None
     tokens_per_second: float | None = None
+    learning_rate: float | None = None
+    gradient_norm: float | None = None
 
 
 @dataclass
@@ -46,6 +49,7 @@ class ProgressTracker:
 
     request: StageRequest
     clock: Callable[[], float] = time.monotonic
+    pod_uid: str = field(default_factory=lambda: os.environ.get(POD_UID_ENV, ""))
     _parts: list[_Part] = field(default_factory=list)
     _figures: _Figures = field(default_factory=_Figures)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -80,7 +84,7 @@ class ProgressTracker:
                 current.done += count
 
     def measure(self, **figures: float | None) -> None:
-        """Update step, max_steps, train_loss, eval_loss or tokens_per_second."""
+        """Update figures of the snapshot, by their names in the contract."""
         with self._lock:
             for name, value in figures.items():
                 setattr(self._figures, name, value)
@@ -96,6 +100,7 @@ class ProgressTracker:
             percent = self._percent()
             return Progress(
                 uid=self.request.job.uid,
+                pod_uid=self.pod_uid,
                 run=self.request.run,
                 stage=self.request.stage,
                 attempt=self.request.attempt,

@@ -16,6 +16,19 @@ from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 from trainer.progress import ProgressTracker
 
+FIGURES = {
+    "progress_percent": ("percent", "Of the whole stage, by estimated work."),
+    "eta_seconds": ("eta_seconds", "Until the stage ends."),
+    "step": ("step", "Optimizer steps done."),
+    "max_steps": ("max_steps", "The last optimizer step."),
+    "train_loss_nats": ("train_loss", "Per supervised token, of the last step."),
+    "eval_loss_nats": ("eval_loss", "Per supervised token, on the validation rows."),
+    "tokens_per_second": ("tokens_per_second", "Non-padding tokens, while it trains."),
+    "learning_rate": ("learning_rate", "Of the last optimizer step."),
+    "gradient_norm": ("gradient_norm", "Of that step, before clipping."),
+}
+"""Metric -> field of the progress, and what it says; which job it is stands on the pod."""
+
 
 @contextmanager
 def serve_progress(tracker: ProgressTracker, address: str) -> Iterator[None]:
@@ -65,17 +78,10 @@ def metrics_text(tracker: ProgressTracker) -> bytes:
     """The snapshot in Prometheus' text format."""
     now = tracker.snapshot()
     registry = CollectorRegistry()
-    figures = {
-        "progress_percent": now.percent,
-        "step": now.step,
-        "train_loss_nats": now.train_loss,
-        "eval_loss_nats": now.eval_loss,
-        "tokens_per_second": now.tokens_per_second,
-    }
-    for name, value in figures.items():
+    for name, (field, text) in FIGURES.items():
+        value = getattr(now, field)
         if value is not None:
-            gauge = Gauge(f"tunekeeper_trainer_{name}", name.replace("_", " "), registry=registry)
-            gauge.set(value)
+            Gauge(f"tunekeeper_trainer_{name}", text, registry=registry).set(value)
     return generate_latest(registry)
 
 

@@ -22,6 +22,7 @@ from trainer.progress import ProgressTracker
 from trainer.store import layout
 from trainer.store.base import Store
 from trainer.store.open import open_store
+from trainer.store.secrets import AMBIENT, SecretFiles
 
 MAX_TEXT = 400
 
@@ -37,6 +38,8 @@ class StageContext:
     file_root: Path
     progress: ProgressTracker
     stop: threading.Event
+    secrets: SecretFiles = AMBIENT
+    pod_uid: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -68,7 +71,7 @@ def read_request(environ: Mapping[str, str]) -> StageRequest:
     Raises:
         StageError: it is missing, malformed or of another contract version.
     """
-    text = environ.get(contract.REQUEST_ENV, "")
+    text = contract.joined_request(environ)
     if not text:
         message = f"{contract.REQUEST_ENV} is not set; stages are started by the controller"
         raise StageError(FailureClass.INVALID_SPEC, message)
@@ -95,18 +98,27 @@ def open_context(
     work = Path(environ.get(contract.WORK_ENV, contract.DEFAULT_WORK))
     cache = Path(environ.get(contract.CACHE_ENV, contract.DEFAULT_CACHE))
     file_root = Path(environ.get(contract.FILE_ROOT_ENV, contract.DEFAULT_FILE_ROOT))
+    secrets = secret_files(environ)
     output = request.spec.output
     for directory in (work, cache):
         directory.mkdir(parents=True, exist_ok=True)
     return StageContext(
         request=request,
-        store=open_store(output.uri, output.storage, file_root=file_root),
+        store=open_store(output.uri, output.storage, file_root=file_root, secrets=secrets),
         work=work,
         cache=cache,
         file_root=file_root,
         progress=ProgressTracker(request),
         stop=stop,
+        secrets=secrets,
+        pod_uid=environ.get(contract.POD_UID_ENV, ""),
     )
+
+
+def secret_files(environ: Mapping[str, str]) -> SecretFiles:
+    """Where Secrets are mounted, when the environment says."""
+    root = environ.get(contract.SECRETS_ENV, "")
+    return SecretFiles(Path(root)) if root else AMBIENT
 
 
 def failed(request: StageRequest, error: StageError) -> StageResult:

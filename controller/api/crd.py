@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from controller.api import basemodel, finetunejob
 from controller.api.meta import GROUP, VERSION
 from controller.api.rules import RULES, add_rules
+from controller.api.spelling import add_spelling_rules
 from controller.api.status import NOT_OBSERVED, FineTuneJobStatus
 from controller.api.structural import Schema, structural_schema
 
@@ -42,6 +43,8 @@ class Kind:
     spec: type[BaseModel]
     status: type[BaseModel]
     columns: tuple[Column, ...]
+    selectable: tuple[str, ...] = ()
+    """Fields for ``kubectl get --field-selector``."""
 
 
 def _reason_of(condition: str) -> str:
@@ -66,6 +69,7 @@ FINE_TUNE_JOB = Kind(
         Column("Run", ".status.run.number", type="integer", is_wide=True),
         Column("Queue", ".spec.compute.queueName", is_wide=True),
     ),
+    selectable=(".status.phase", ".status.evaluation.verdict"),
 )
 
 BASE_MODEL = Kind(
@@ -113,6 +117,7 @@ def object_schema(kind: Kind) -> Schema:
             "status": status,
         },
     }
+    add_spelling_rules(schema["properties"]["spec"])
     add_rules(schema, RULES[kind.kind])
     return schema
 
@@ -142,6 +147,7 @@ def _crd(kind: Kind) -> dict[str, Any]:
 
 
 def _version(kind: Kind) -> dict[str, Any]:
+    selectable = [{"jsonPath": path} for path in kind.selectable]
     return {
         "name": VERSION,
         "served": True,
@@ -149,4 +155,4 @@ def _version(kind: Kind) -> dict[str, Any]:
         "subresources": {"status": {}},
         "additionalPrinterColumns": [column.document() for column in kind.columns],
         "schema": {"openAPIV3Schema": object_schema(kind)},
-    }
+    } | ({"selectableFields": selectable} if selectable else {})

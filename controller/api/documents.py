@@ -160,8 +160,9 @@ class _Reader:
         return fault["msg"] if field is None else self._wrong(path, value, field)
 
     def _wrong(self, path: Path, value: Any, field: Schema) -> str:  # noqa: ANN401 - any JSON value
-        if "env" in path:
-            return "must be a text in quotes; the value is not shown, for it may be secret"
+        if "env" in path and path[-1] != "name":
+            right = "a text in quotes" if path[-1] == "value" else "a list of {name, value}"
+            return f"must be {right}; the value is not shown, for it may be secret"
         return wrong_value(str(path[-1]), value, self._tree.spelled.get(path), field)
 
     def _refuse_nothing(self, value: Any, path: Path) -> None:  # noqa: ANN401 - any JSON value

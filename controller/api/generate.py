@@ -3,6 +3,7 @@
 Run by ``make generate`` and ``make verify`` from the root of the repository.
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +14,18 @@ from controller.api.crd import crd_documents
 from controller.api.docs import api_markdown
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what Kubernetes' parser, unlike ours, takes for a boolean: the name ``n`` is a no."""
+
+
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^[yYnN]$"), list("yYnN"))
+
+
 def generated_files() -> Iterator[tuple[Path, str]]:
     """Path below the root, and the text that belongs there."""
     for document in crd_documents():
         plural = document["spec"]["names"]["plural"]
-        text = yaml.safe_dump(document, sort_keys=False, width=100, allow_unicode=True)
+        text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
         yield Path("manifests/crd") / f"{plural}.yaml", text
     yield Path("docs/api.md"), api_markdown()
 

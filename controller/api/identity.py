@@ -9,7 +9,8 @@ Decimals are compared as numbers, so ``5e-4`` and ``0.0005`` ask for the same.
 import decimal
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -21,35 +22,64 @@ HASH_VERSION = 1
 """A change here is a new run of every job of every fleet."""
 
 
-def spec_hash(spec: FineTuneJobSpec) -> str:
+@dataclass(frozen=True)
+class SpecHashes:
+    """What a spec asks for, by what a change of it leads to."""
+
+    spec_hash: str
     """Over all identity fields: a change is a new run."""
-    return _digest("spec", spec, lambda rule: rule.field_class is FieldClass.IDENTITY)
+    identity_hash: str
+    """Over identity fields that are no locations: the spec's part of the run id."""
+    generation_hash: str
+    """Over what answers depend on beside the adapter: a change answers again."""
+    judge_hash: str
+    """Over thresholds and promotion: a change judges again."""
+    retry_hash: str
+    """Over every field that a stage or its pod reads: a change may mend a failure."""
+
+
+def spec_hashes(spec: FineTuneJobSpec) -> SpecHashes:
+    """All of them at once: reading the spec is most of the work."""
+    fields = dict(_asked(spec))
+    return SpecHashes(**{f"{of}_hash": _digest(of, fields) for of in COVERED})
+
+
+def spec_hash(spec: FineTuneJobSpec) -> str:
+    """Over all identity fields."""
+    return spec_hashes(spec).spec_hash
 
 
 def identity_hash(spec: FineTuneJobSpec) -> str:
-    """Over identity fields that are no locations: the spec's part of the run id."""
-    return _digest(
-        "identity",
-        spec,
-        lambda rule: rule.field_class is FieldClass.IDENTITY and not rule.is_location,
-    )
+    """Over identity fields that are no locations."""
+    return spec_hashes(spec).identity_hash
 
 
 def generation_hash(spec: FineTuneJobSpec) -> str:
-    """Over what answers depend on beside the adapter: a change answers again."""
-    return _digest("generation", spec, lambda rule: rule.field_class is FieldClass.GENERATION)
+    """Over what answers depend on beside the adapter."""
+    return spec_hashes(spec).generation_hash
 
 
 def judge_hash(spec: FineTuneJobSpec) -> str:
-    """Over thresholds and promotion: a change judges again."""
-    return _digest("judge", spec, lambda rule: rule.is_judged)
+    """Over thresholds and promotion."""
+    return spec_hashes(spec).judge_hash
 
 
 def retry_hash(spec: FineTuneJobSpec) -> str:
-    """Over every field that a stage or its pod reads: a change may mend a failure."""
-    return _digest(
-        "retry", spec, lambda rule: rule.field_class is not FieldClass.CONTROL or rule.is_judged
-    )
+    """Over every field that a stage or its pod reads."""
+    return spec_hashes(spec).retry_hash
+
+
+def _is_identity(rule: FieldRule) -> bool:
+    return rule.field_class is FieldClass.IDENTITY
+
+
+COVERED: Mapping[str, Callable[[FieldRule], bool]] = {
+    "spec": _is_identity,
+    "identity": lambda rule: _is_identity(rule) and not rule.is_location,
+    "generation": lambda rule: rule.field_class is FieldClass.GENERATION,
+    "judge": lambda rule: rule.is_judged,
+    "retry": lambda rule: rule.field_class is not FieldClass.CONTROL or rule.is_judged,
+}
 
 
 def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
@@ -58,13 +88,17 @@ def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
     return text.encode()
 
 
-def _digest(of: str, spec: FineTuneJobSpec, is_covered: Callable[[FieldRule], bool]) -> str:
-    written = _leaves(spec.model_dump(mode="json", by_alias=True), "")
-    fields = {
-        path: _canonical(path, value)
-        for path, value in written
-        if is_covered(FIELD_RULES[path]) and not _is_default(path, value)
-    }
+def _asked(spec: FineTuneJobSpec) -> Iterator[tuple[str, Any]]:
+    """Every field that does not have its default, in its one spelling."""
+    for path, value in _leaves(spec.model_dump(mode="json", by_alias=True), ""):
+        canonical = _canonical(path, value)
+        if canonical != _canonical(path, _default(path, value)):
+            yield path, canonical
+
+
+def _digest(of: str, asked: Mapping[str, Any]) -> str:
+    is_covered = COVERED[of]
+    fields = {path: value for path, value in asked.items() if is_covered(FIELD_RULES[path])}
     content = canonical_json({"version": HASH_VERSION, "of": of, "fields": fields})
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
@@ -84,10 +118,6 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
             yield from _leaves(below, f"{path}.{name}" if path else name)
 
 
-def _is_default(path: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    return bool(_canonical(path, value) == _canonical(path, _default(path, value)))
-
-
 def _default(path: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """What the field has when it is not written; None when that is nothing."""
     field = _fields()[path]
@@ -103,8 +133,13 @@ def _fields() -> dict[str, Schema]:
     return dict(walk(structural_schema(FineTuneJobSpec)))
 
 
+@cache
+def _decimals() -> frozenset[str]:
+    return frozenset(path for path, field in _fields().items() if is_decimal(field))
+
+
 def _canonical(path: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if not is_decimal(_fields()[path]):
+    if path not in _decimals():
         return value
     return [_number(v) for v in value] if isinstance(value, list) else _number(value)
 

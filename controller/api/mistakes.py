@@ -7,29 +7,19 @@ the same whichever branch of a union it failed in.
 import difflib
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from controller.api.compute import QUANTITY_PATTERN
+from controller.api.spelling import is_uri, words_of
 from controller.api.structural import INT_OR_STRING, Schema, is_decimal, walk
 from trainer.contract.base import DECIMAL_PATTERN
 
 MAX_SHOWN = 60
+BESIDE = " or file://./path beside this file"
+"""Only the command reads a file, so only there is something beside it."""
 
 _DURATION = re.compile(r"^([0-9]+) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)$")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_WORDS_OF_PATTERN: tuple[tuple[str, str], ...] = (
-    ("s3://", "s3://bucket/prefix, file:///absolute/path or file://./path beside this file"),
-    ("https?://", "a URL that starts with https:// or http://"),
-    ("sha256:", "sha256: and 64 hexadecimal digits"),
-    ("{64}", "64 hexadecimal digits, as sha256sum prints them"),
-    ("{16}", "a run id of 16 hexadecimal digits"),
-    ("[A-Z]{3}", "a currency code of three capital letters, as EUR"),
-    ("[-a-z0-9.]", "lower-case letters, digits, - and ., as in my-name"),
-    ("[A-Za-z_]", "letters, digits and _, as in MY_NAME"),
-    (r"[\w.-]", "owner/name"),
-    ("@", "an e-mail address"),
-)
 
 
 def unknown_field(name: str, value: Any, above: Schema, whole: Schema) -> str:  # noqa: ANN401 - any JSON value
@@ -70,6 +60,8 @@ def wrong_value(name: str, value: Any, spelled: str | None, field: Schema) -> st
         return _not_whole(name, shown, value, field)
     if field.get("type") == "string":
         return _not_text(shown, value, field)
+    if isinstance(value, list) and field["type"] == "array":
+        return f"has {len(value)} entries; it must have{_limits(field, 'minItems', 'maxItems')}"
     return f"is {shown}; {_OTHERS[field['type']].format(shown)}"
 
 
@@ -101,7 +93,7 @@ def _not_int_or_string(shown: str, value: Any, field: Schema) -> str:  # noqa: A
 
 
 def _not_whole(name: str, shown: str, value: Any, field: Schema) -> str:  # noqa: ANN401 - any JSON value
-    seconds = _seconds(value)
+    seconds = _seconds(value) if isinstance(value, str) else None
     if name.endswith("Seconds") and seconds is not None:
         return f"is {shown}; durations are whole seconds: write {seconds}"
     if isinstance(value, str) and value.isdigit():
@@ -112,8 +104,8 @@ def _not_whole(name: str, shown: str, value: Any, field: Schema) -> str:  # noqa
     return f"is {shown}; it must be a whole number{unit}{_limits(field)}"
 
 
-def _limits(field: Schema) -> str:
-    low, high = field.get("minimum"), field.get("maximum")
+def _limits(field: Schema, least: str = "minimum", most: str = "maximum") -> str:
+    low, high = field.get(least), field.get(most)
     if low is None:
         return f" of at most {high}" if high is not None else ""
     return f" of at least {low}" if high is None else f" from {low} to {high}"
@@ -130,16 +122,7 @@ def _not_text(shown: str, value: Any, field: Schema) -> str:  # noqa: ANN401 - a
         return f"is {len(value)} characters long; write at most {field['maxLength']}"
     if len(value) < field.get("minLength", 0):
         return "is empty; give it a value or remove the line"
-    return f"is {shown}; write {_words_of(field)}"
-
-
-def _words_of(field: Schema) -> str:
-    if is_decimal(field):
-        auto = "Auto or " if "Auto" in field["pattern"] else ""
-        return f'{auto}a decimal number in quotes, as "0.05" or "5e-4"'
-    pattern = field.get("pattern", "")
-    known: Iterator[str] = (words for part, words in _WORDS_OF_PATTERN if part in pattern)
-    return next(known, f"what {pattern} matches")
+    return f"is {shown}; write {words_of(field)}{BESIDE if is_uri(field) else ''}"
 
 
 def _as_decimal(spelled: str) -> str:

@@ -59,6 +59,7 @@ class Reason(StrEnum):
     ADMISSION_DENIED = "AdmissionDenied"
     IMAGE_PULL = "ImagePull"
     UNSCHEDULABLE = "Unschedulable"
+    CONTAINER_CONFIG = "ContainerConfig"
     NODE_LOST = "NodeLost"
     NAME_CONFLICT = "NameConflict"
     PROGRESS_UNAVAILABLE = "ProgressUnavailable"

@@ -57,6 +57,9 @@ class RunStatus(Wire):
     failures: int = Field(
         default=0, ge=0, description="Failed attempts in a row that retry.maxAttempts counts."
     )
+    waits: int = Field(
+        default=0, ge=0, description="Attempts in a row that found something missing."
+    )
     not_before: Time | None = Field(default=None, description="Earliest start of the attempt.")
     spec_hash: Digest | None = Field(default=None, description="Identity fields that it is for.")
     identity_hash: Digest | None = Field(default=None, description="The same without locations.")

@@ -42,31 +42,19 @@ def _several(path: str, remedy: str) -> Refusal:
     return Refusal(path, lambda value: isinstance(value, int) and value > 1, remedy, "more than 1")
 
 
-def _in_store(path: str) -> Refusal:
-    remedy = "use file://, with a copy of the files on this machine"
-    return Refusal(path, lambda value: str(value).startswith("s3://"), remedy, "s3://")
-
-
-_DIRECTORY = "use directory: {path: ...} with a copy of the model"
+_OTHERS = "use huggingFace, s3 or directory"
 _METRICS = "one of the built-in metrics"
 
 REFUSALS: tuple[Refusal, ...] = (
-    _set("baseModel.huggingFace", _DIRECTORY),
-    _set("baseModel.git", _DIRECTORY),
-    _set("baseModel.s3", _DIRECTORY),
+    _set("baseModel.git", _OTHERS),
     _as("method", "DPO", "use SFT"),
-    _in_store("dataset.train.uri"),
-    _in_store("dataset.validation.uri"),
-    _in_store("dataset.test.uri"),
     _as("dataset.format", "Preference Text", "use Chat or PromptCompletion"),
     _as("quantization", "NF4", "use None"),
     _as("evaluation.metric", "Grader", f"use {_METRICS}"),
     _set("evaluation.grader", f"remove it and use {_METRICS}"),
-    _in_store("evaluation.forgetting.uri"),
     _set("promotion.pin", "remove it"),
     _as("retrain.policy", "Auto", "use OnCommit, and change the revision to train again"),
     _as("retrain.warmStart", "Adapter", "use None"),
-    _in_store("output.uri"),
     _true("output.merged", "use false; peft's merge_and_unload merges the adapter"),
     _several("compute.nodes", "use 1"),
     _set("compute.queueName", "remove it"),
@@ -76,9 +64,7 @@ REFUSALS: tuple[Refusal, ...] = (
 """Of a FineTuneJob, by path below ``spec``, in the order of the spec."""
 
 BASE_MODEL_REFUSALS: tuple[Refusal, ...] = (
-    _set("source.huggingFace", _DIRECTORY),
-    _set("source.git", _DIRECTORY),
-    _set("source.s3", _DIRECTORY),
+    _set("source.git", _OTHERS),
     _set("writeBack", "remove it, and change revisions by hand"),
 )
 

@@ -12,6 +12,8 @@ class StartStage:
 
     name: str
     request: StageRequest
+    image: str = ""
+    """Container image; empty where stages are processes."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from controller.core.actions import StartStage
 from controller.core.conditions import State
 from controller.core.intent import Want
 from controller.core.naming import child_name
-from controller.core.requests import stage_request
+from controller.core.obstacles import hindered, is_shown_as_missing
+from controller.core.requests import frozen_images, stage_image, stage_request
 from controller.core.turn import Turn
 from trainer.contract.request import Stage
 
@@ -53,6 +54,10 @@ def keep_record_true(turn: Turn) -> Turn:
     run, intent = turn.run, turn.intent
     if run.stage == Stage.JUDGE and run.generation_hash != intent.generation_hash:
         return enter(turn, Stage.TRAIN)
+    if turn.namesake is not None:  # of another spec: an attempt's name is used once
+        return enter(turn, turn.stage)
+    if run.retry_hash != intent.retry_hash:  # what it waits for may be what was changed
+        turn = turn.running(not_before=None, waits=0)
     return turn.running(**_hashes(turn, turn.stage))
 
 
@@ -60,30 +65,36 @@ def start_recorded_attempt(turn: Turn) -> Turn:
     """Create the child of the attempt that the stored status records, when nothing else lives."""
     if turn.child is not None:
         return turn
-    turn = _in_waiting_state(turn)
-    if not _is_stored(turn):
-        return turn.after(0)
+    pause_s = _pause_s(turn) if _is_stored(turn) else 0.0
+    if pause_s > 0 or not _is_stored(turn):
+        return _in_waiting_state(turn).after(pause_s)
     if turn.unfinished:
-        return turn
-    pause_s = _pause_s(turn)
-    if pause_s > 0:
-        return turn.after(pause_s)
-    run, job, stage = turn.run, turn.observed.job.metadata, turn.stage
-    name = child_name(job.name, job.uid, run=run.number, stage=stage, attempt=run.attempt)
-    return turn.doing(StartStage(name, stage_request(turn.observed, run, stage, turn.intent)))
+        return _in_waiting_state(turn)
+    obstacle = turn.observed.obstacle
+    shown = _in_waiting_state(turn) if obstacle is None else hindered(turn, obstacle)
+    if obstacle is not None and obstacle.reason is Reason.INVALID_SPEC:
+        return shown  # it would be refused again until the spec changes
+    return shown.doing(_start(turn))
 
 
 def enter(turn: Turn, stage: Stage) -> Turn:
     """Record the next attempt at a stage, with a clean count of failures."""
-    return _record(turn, stage).running(failures=0, not_before=None)
+    return _record(turn, stage).running(failures=0, waits=0, not_before=None)
 
 
-def enter_again(turn: Turn, reason: Reason, message: str, *, failures: int, after_s: float) -> Turn:
+def enter_again(turn: Turn, reason: Reason, message: str, *, after_s: float) -> Turn:
     """Record the next attempt at the same stage, not to start before a pause."""
-    stage = turn.stage
     not_before = turn.observed.now + timedelta(seconds=after_s) if after_s > 0 else None
-    recorded = _record(turn, stage).running(failures=failures, not_before=not_before)
+    recorded = _record(turn, turn.stage).running(not_before=not_before)
     return recorded.in_state(State.PENDING, reason, message)
+
+
+def _start(turn: Turn) -> StartStage:
+    observed, run, stage = turn.observed, turn.run, turn.stage
+    job = observed.job.metadata
+    name = child_name(job.name, job.uid, run=run.number, stage=stage, attempt=run.attempt)
+    request = stage_request(observed, run, stage, turn.intent)
+    return StartStage(name, request, stage_image(observed, run, stage))
 
 
 def _new_run(turn: Turn) -> Turn:
@@ -96,6 +107,7 @@ def _new_run(turn: Turn) -> Turn:
         spec_hash=intent.spec_hash,
         identity_hash=intent.identity_hash,
         rerun=intent.rerun,
+        images=frozen_images(turn.observed),
         start_time=now,
     )
     rest = [condition for condition in status.conditions if condition.type not in OF_ONE_RUN]
@@ -152,6 +164,8 @@ def _in_waiting_state(turn: Turn) -> Turn:
         text = "an earlier attempt is still ending"
         return turn.in_state(State.PENDING, Reason.STOPPING, text)
     if _pause_s(turn) <= 0:
+        if is_shown_as_missing(turn):
+            return turn  # it may still be; the attempt will tell
         return turn.in_state(State.RUNNING, WORKING[turn.stage])
     if turn.status.phase == State.PENDING:
         return turn

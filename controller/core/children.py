@@ -4,10 +4,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from controller.api.reasons import Reason
 from trainer.contract.failures import FAILURE_OF_EXIT_CODE, FailureClass
 from trainer.contract.outcome import Details, Outcome
 from trainer.contract.progress import Progress
 from trainer.contract.request import Stage
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What keeps a stage from starting; it may pass without a change of the spec."""
+
+    reason: Reason
+    message: str
+    """What is wrong, where, and what to do."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the cluster says ended a stage, where that is more than its exit code."""
+
+    failure: FailureClass
+    message: str
 
 
 class ChildState(StrEnum):
@@ -30,6 +48,7 @@ class Child:
     stage: Stage
     attempt: int
     spec_hash: str
+    """What it was started for: the digest, or as much of it as its label holds."""
     state: ChildState
     outcome: Outcome | None = None
     details: Details | None = None
@@ -39,6 +58,11 @@ class Child:
     progress: Progress | None = None
     is_stopped: bool = False
     """It was told to stop (a Job's deletionTimestamp), so its end is nobody's failure."""
+    disruption: str = ""
+    """How the cluster took its pod away: evicted, preempted, drained. Not the stage's doing."""
+    ending: Ending | None = None
+    wait: Obstacle | None = None
+    """What keeps its pod from running."""
     log: str = ""
     """Where a person finds its log."""
 
@@ -59,18 +83,31 @@ class Child:
         """Why it did not do its work; None when it did. Exit 0 without a word is no success."""
         said = self.last_word(uid)
         if said is not None and said.failure is not None:
-            return said.failure, said.message or said.failure.value
-        code = self.exit_code
-        if said is not None and code in (0, None):
+            return self._as_told(said.failure, said.message or said.failure.value)
+        if said is not None and self.exit_code in (0, None):
             return None
+        if self.disruption:
+            return FailureClass.INTERRUPTED, self.disruption
         if self.is_stopped:
             return FailureClass.INTERRUPTED, "stopped before it could say more"
-        word = "after" if said is not None else "without"
-        kind = FAILURE_OF_EXIT_CODE.get(code or 1, FailureClass.UNEXPECTED)
-        return kind, f"ended {word} its outcome with exit code {code}"
+        if self.ending is not None:
+            return self.ending.failure, self.ending.message
+        return self._by_exit_code(is_told=said is not None)
 
     def seconds(self, now: datetime) -> float:
         """How long it has run."""
         if self.started is None:
             return 0.0
         return max(0.0, ((self.finished or now) - self.started).total_seconds())
+
+    def _as_told(self, failure: FailureClass, message: str) -> tuple[FailureClass, str]:
+        """The stage knows best, but not who took its pod away."""
+        if self.disruption and failure in (FailureClass.INTERRUPTED, FailureClass.UNEXPECTED):
+            return FailureClass.INTERRUPTED, f"{self.disruption}: {message}"
+        return failure, message
+
+    def _by_exit_code(self, *, is_told: bool) -> tuple[FailureClass, str]:
+        word, code = "after" if is_told else "without", self.exit_code
+        end = "and without an exit code" if code is None else f"with exit code {code}"
+        kind = FAILURE_OF_EXIT_CODE.get(code or 1, FailureClass.UNEXPECTED)
+        return kind, f"ended {word} its outcome {end}"

@@ -9,7 +9,9 @@ from controller.core.begin import begin_wanted_work, keep_record_true, start_rec
 from controller.core.follow import follow_attempt
 from controller.core.gate import (
     await_base_model,
+    await_slot,
     compare_base_model,
+    drop_old_attempts,
     hold_when_suspended,
     reject_unsupported_spec,
     rest_when_done,
@@ -28,8 +30,11 @@ STEPS: tuple[Step, ...] = (
     rest_when_done,  # ended, and still what the spec asks for
     reject_unsupported_spec,  # Stalled
     settle_finished_attempt,  # outcome -> next stage, next attempt after a pause, or the end
+    compare_base_model,  # that prepare has just told: in the same write
+    drop_old_attempts,
     hold_when_suspended,  # before anything that would start work
     await_base_model,
+    await_slot,  # of the operator's maxConcurrentRuns
     begin_wanted_work,  # a new run, or one more stage of the one that ended: recorded, no more
     keep_record_true,  # recorded but not created: follows the spec as it is now
     start_recorded_attempt,  # only what the stored status records

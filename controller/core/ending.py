@@ -33,8 +33,13 @@ def reassert_end(turn: Turn) -> Turn:
     """Phase and conditions of a run that ended."""
     run = turn.run
     if run.failure:
-        return turn.in_state(State.FAILED, Reason(run.failure), run.message)
-    return turn.in_state(State.SUCCEEDED, Reason(run.verdict), run.message)
+        return turn.in_state(State.FAILED, _known(run.failure, Reason.UNEXPECTED), run.message)
+    return turn.in_state(State.SUCCEEDED, _known(run.verdict, Reason.SUCCEEDED), run.message)
+
+
+def _known(word: str, otherwise: Reason) -> Reason:
+    """A newer release may have stored a word that this one does not know."""
+    return Reason(word) if word in set(Reason) else otherwise
 
 
 def _remember(turn: Turn) -> Turn:

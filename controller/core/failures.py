@@ -15,6 +15,8 @@ class Policy(StrEnum):
     """Try again after a growing pause, at most ``retry.maxAttempts`` times."""
     FREE_IF_ADVANCED = "FreeIfAdvanced"
     """As BACKOFF, but it does not count when the checkpoint step advanced."""
+    WAIT = "Wait"
+    """Try again after a growing pause for as long as it takes: what is missing may arrive."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ RULES: dict[F, Rule] = {
     F.INVALID_SPEC: _USERS,
     F.INVALID_DATA: _USERS,
     F.TEST_TOO_SMALL: _USERS,
-    F.SECRET_NOT_FOUND: _USERS,
+    F.SECRET_NOT_FOUND: Rule(Policy.WAIT, users=True),
     F.ACCESS_DENIED: _USERS,
     F.NOT_FOUND: _USERS,
     F.OUTPUT_IN_USE: _USERS,

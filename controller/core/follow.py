@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from controller.api.reasons import Reason
 from controller.api.status import JobCost, JobProgress
 from controller.core.begin import WORKING
-from controller.core.children import Child
+from controller.core.children import Child, ChildState, Obstacle
 from controller.core.conditions import State
+from controller.core.obstacles import hindered, is_shown_as_missing
 from controller.core.turn import Turn
 from trainer.contract.outcome import Promoted
 from trainer.contract.progress import Progress
@@ -15,14 +17,27 @@ SECONDS_PER_HOUR = 3600
 
 
 def follow_attempt(turn: Turn) -> Turn:
-    """Progress into the status, but not more often than people can use it."""
+    """What keeps it from running, or its progress, but not more often than people can use it."""
     child = turn.child
     if child is None or not child.is_unfinished:
+        return turn
+    if child.state is ChildState.STOPPING:
+        text = f"{child.name} is being deleted; the attempt starts again when it is gone"
+        return turn.in_state(State.PENDING, Reason.STOPPING, text)
+    obstacle = _obstacle(turn, child)
+    if obstacle is not None:
+        return hindered(turn, obstacle)
+    if child.progress is None and is_shown_as_missing(turn):
         return turn
     running = turn.in_state(State.RUNNING, WORKING[child.stage])
     if child.progress is None or not _is_news(turn, child.progress):
         return running
     return running.saying(progress=_shown(turn, child.progress))
+
+
+def _obstacle(turn: Turn, child: Child) -> Obstacle | None:
+    """What the pod itself says, else what the events said of it; of a running pod, nothing."""
+    return (child.wait or turn.observed.obstacle) if child.state is ChildState.PENDING else None
 
 
 def report_details(turn: Turn, child: Child) -> Turn:

@@ -3,6 +3,8 @@
 from controller.api.conditions import ConditionType
 from controller.api.reasons import Reason
 from controller.api.unsupported import unsupported
+from controller.core.actions import StopStage
+from controller.core.children import Child
 from controller.core.conditions import State
 from controller.core.ending import reassert_end
 from controller.core.intent import Want
@@ -10,6 +12,10 @@ from controller.core.requests import is_base_model_known
 from controller.core.turn import Turn
 
 C = ConditionType
+
+EXACT_POSITIONS = 20
+KEPT_ATTEMPTS = 5
+"""Of each stage, for their logs; a wait for a Secret may take a thousand attempts."""
 
 
 def rest_when_done(turn: Turn) -> Turn:
@@ -50,6 +56,40 @@ def hold_when_suspended(turn: Turn) -> Turn:
     message = "spec.suspend is true; resuming continues from the last checkpoint"
     held = turn.stopping(turn.unfinished, "suspended")
     return held.in_state(State.SUSPENDED, Reason.SUSPENDED, message).over()
+
+
+def await_slot(turn: Turn) -> Turn:
+    """New work waits in line; a run that is under way keeps the slot that it has."""
+    run, position = turn.status.run, turn.observed.queue_position
+    is_under_way = run is not None and run.end_time is None
+    if not position or is_under_way or turn.intent.want is Want.NOTHING:
+        return turn
+    message = f"position {shown_position(position)} in the queue: as many runs as may run do run"
+    queued = turn.in_state(State.QUEUED, Reason.QUEUED, message)
+    if turn.status.phase != State.QUEUED:
+        queued = queued.telling("Normal", Reason.QUEUED, message)
+    return queued.over()
+
+
+def shown_position(position: int) -> str:
+    """Exact near the head; coarse behind it, or each start would rewrite the whole queue."""
+    if position <= EXACT_POSITIONS:
+        return str(position)
+    scale = 10 ** (len(str(position)) - 1)
+    return f"{position // scale * scale} or later"
+
+
+def drop_old_attempts(turn: Turn) -> Turn:
+    """Attempts whose end the stored status knows, but for the newest few of each stage."""
+    old = [child for child in turn.observed.children if _is_old(turn, child)]
+    return turn.doing(*(StopStage(child.name, "its end is recorded") for child in old))
+
+
+def _is_old(turn: Turn, child: Child) -> bool:
+    stored = turn.observed.job.status.run
+    if stored is None or child.is_unfinished or child.run != stored.number:
+        return False
+    return child.attempt <= stored.attempts.get(child.stage.value, 0) - KEPT_ATTEMPTS
 
 
 def compare_base_model(turn: Turn) -> Turn:

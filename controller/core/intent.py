@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from controller.api import identity
 from controller.api.finetunejob import FineTuneJob
+from controller.api.identity import SpecHashes, spec_hashes
 from controller.api.meta import RERUN_ANNOTATION
 from controller.api.status import RunStatus
+
+MAX_RERUN = 256
+"""Of the annotation's value; an API server bounds only all annotations together."""
 
 
 class Want(StrEnum):
@@ -37,28 +40,21 @@ class Intent:
 
 def read_intent(job: FineTuneJob) -> Intent:
     """Hash the spec by field class and compare it with the recorded run."""
-    spec = job.spec
     handled = job.status.last_handled_rerun or ""
-    asked = job.metadata.annotations.get(RERUN_ANNOTATION, "")
-    hashes = {
-        "spec_hash": identity.spec_hash(spec),
-        "identity_hash": identity.identity_hash(spec),
-        "generation_hash": identity.generation_hash(spec),
-        "judge_hash": identity.judge_hash(spec),
-        "retry_hash": identity.retry_hash(spec),
-    }
+    asked = job.metadata.annotations.get(RERUN_ANNOTATION, "")[:MAX_RERUN]
+    hashes = spec_hashes(job.spec)
     is_rerun = asked not in ("", handled)
     want = Want.NEW_RUN if is_rerun else _want(job.status.run, hashes)
-    return Intent(**hashes, rerun=asked or handled, want=want)
+    return Intent(**vars(hashes), rerun=asked or handled, want=want)
 
 
-def _want(run: RunStatus | None, hashes: dict[str, str]) -> Want:
-    if run is None or run.spec_hash != hashes["spec_hash"]:
+def _want(run: RunStatus | None, hashes: SpecHashes) -> Want:
+    if run is None or run.spec_hash != hashes.spec_hash:
         return Want.NEW_RUN
     if run.end_time is None:
         return Want.NOTHING
     if run.failure:
-        return Want.RETRY if run.retry_hash != hashes["retry_hash"] else Want.NOTHING
-    if run.generation_hash != hashes["generation_hash"]:
+        return Want.RETRY if run.retry_hash != hashes.retry_hash else Want.NOTHING
+    if run.generation_hash != hashes.generation_hash:
         return Want.TRAIN
-    return Want.JUDGE if run.judge_hash != hashes["judge_hash"] else Want.NOTHING
+    return Want.JUDGE if run.judge_hash != hashes.judge_hash else Want.NOTHING

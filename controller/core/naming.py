@@ -8,6 +8,7 @@ from trainer.contract.request import Stage
 KIND = "FineTuneJob"
 MAX_NAME = 52  # a Job's pods append 11 characters and must stay within a label's 63
 HASH_CHARACTERS = 5
+LABEL_CHARACTERS = 16
 
 
 def uid_hash(uid: str, *, kind: str = KIND) -> str:
@@ -21,3 +22,8 @@ def child_name(job: str, uid: str, *, run: int, stage: Stage, attempt: int) -> s
     tail = f"-{uid_hash(uid)}-r{run}-{stage.value}-{attempt}"
     head = job.replace(".", "-")[: MAX_NAME - len(tail)].rstrip("-")
     return f"{head}{tail}"
+
+
+def short_hash(digest: str) -> str:
+    """As much of a ``sha256:`` digest as a label tells; of such a label, the same."""
+    return digest.removeprefix("sha256:")[:LABEL_CHARACTERS]

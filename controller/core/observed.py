@@ -5,7 +5,8 @@ from datetime import datetime
 
 from controller.api.basemodel import BaseModelObject
 from controller.api.finetunejob import FineTuneJob
-from controller.core.children import Child
+from controller.api.status import Images
+from controller.core.children import Child, Obstacle
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,10 @@ class Settings:
     retry_cap_s: float = 600.0
     progress_period_s: float = 30.0
     """Progress that moved by less than one percent is written this often."""
+    images: Images = field(default_factory=Images)
+    """What stages run in; a run keeps those that it started with. Empty where there are none."""
+    waits_heal: bool = True
+    """Whether what is missing may arrive while the object waits; not under a single command."""
 
 
 @dataclass(frozen=True)
@@ -27,3 +32,8 @@ class Observed:
     children: tuple[Child, ...] = ()
     base_model: BaseModelObject | None = None
     settings: Settings = field(default_factory=Settings)
+    obstacle: Obstacle | None = None
+    """What the API server said when the recorded child was last asked for, or what keeps its pod
+    from starting. InvalidSpec alone is not asked for again while it stands."""
+    queue_position: int = 0
+    """0: work may start; n: the n-th in line for a slot."""

@@ -1,6 +1,6 @@
 """From a job and its status to the request that a stage starts with."""
 
-from controller.api.status import RunStatus
+from controller.api.status import Images, RunStatus
 from controller.core.intent import Intent
 from controller.core.observed import Observed
 from trainer.contract.request import JobIdentity, Stage, StageRequest
@@ -40,6 +40,20 @@ def stage_request(observed: Observed, run: RunStatus, stage: Stage, intent: Inte
         promoted_sequence=promoted.sequence if promoted else 0,
         spec=run_spec(observed, run),
     )
+
+
+def stage_image(observed: Observed, run: RunStatus, stage: Stage) -> str:
+    """The image that the run has frozen; for train, what the spec names instead."""
+    images = run.images or observed.settings.images
+    if stage is Stage.TRAIN:
+        return observed.job.spec.compute.image or images.trainer
+    return images.cpu
+
+
+def frozen_images(observed: Observed) -> Images | None:
+    """The operator's own images for a run that starts; None where stages are processes."""
+    images = observed.settings.images
+    return images if images.cpu or images.trainer else None
 
 
 def run_spec(observed: Observed, run: RunStatus) -> RunSpec:

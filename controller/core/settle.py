@@ -11,6 +11,7 @@ from controller.core.conditions import is_true
 from controller.core.ending import end_failed, end_judged
 from controller.core.failures import RULES, Policy, backoff_s
 from controller.core.follow import report_details
+from controller.core.obstacles import warned_once
 from controller.core.turn import Turn
 from trainer.contract.failures import FailureClass
 from trainer.contract.outcome import Outcome
@@ -107,7 +108,12 @@ def _fail(
     text = f"{child.stage.value}: {message}"
     if turn.run.retry_hash != turn.intent.retry_hash:
         return enter(kept, child.stage)  # it failed with a spec that is no longer asked for
-    if rule.policy is Policy.NEVER or failures >= turn.observed.job.spec.retry.max_attempts:
+    if rule.policy is Policy.WAIT and turn.observed.settings.waits_heal:
+        return _wait(kept, failure, text)
+    if (
+        rule.policy in (Policy.NEVER, Policy.WAIT)
+        or failures >= turn.observed.job.spec.retry.max_attempts
+    ):
         return _end(kept, child, failure, text)
     return _again(kept, failure, text, failures=failures, is_free=is_free)
 
@@ -122,12 +128,23 @@ def _end(turn: Turn, child: Child, failure: FailureClass, text: str) -> Turn:
 
 
 def _again(turn: Turn, failure: FailureClass, text: str, *, failures: int, is_free: bool) -> Turn:
+    pause_s = 0.0 if is_free else _pause_s(turn, failures)
+    reason = Reason(failure.value)
+    told = turn.running(failures=failures, waits=0).telling("Warning", reason, text)
+    return enter_again(told, reason, text, after_s=pause_s)
+
+
+def _wait(turn: Turn, failure: FailureClass, text: str) -> Turn:
+    """Said once, however often it is tried."""
+    waits, reason = turn.run.waits + 1, Reason(failure.value)
+    told = f"{text}; it is tried again by itself"
+    warned = warned_once(turn.running(waits=waits), reason, told)
+    return enter_again(warned, reason, told, after_s=_pause_s(turn, waits))
+
+
+def _pause_s(turn: Turn, count: int) -> float:
     settings = turn.observed.settings
-    pause_s = backoff_s(failures, base_s=settings.retry_base_s, cap_s=settings.retry_cap_s)
-    told = turn.telling("Warning", Reason(failure.value), text)
-    return enter_again(
-        told, Reason(failure.value), text, failures=failures, after_s=0.0 if is_free else pause_s
-    )
+    return backoff_s(count, base_s=settings.retry_base_s, cap_s=settings.retry_cap_s)
 
 
 def _has_new_generation(turn: Turn) -> bool:

@@ -11,6 +11,7 @@ from controller.core.actions import Action, Event, StopStage
 from controller.core.children import Child, ChildState
 from controller.core.conditions import Stamp, State, put, put_state
 from controller.core.intent import Intent, Want
+from controller.core.naming import short_hash
 from controller.core.observed import Observed
 from trainer.contract.request import Stage
 
@@ -47,7 +48,14 @@ class Turn:
 
     @property
     def child(self) -> Child | None:
-        """The child of the recorded attempt."""
+        """The child of the recorded attempt; one of another spec is never adopted."""
+        asked = short_hash(self.run.spec_hash or "")
+        child = self.namesake
+        return child if child is not None and short_hash(child.spec_hash) == asked else None
+
+    @property
+    def namesake(self) -> Child | None:
+        """The child that bears the name of the recorded attempt, whatever it was started for."""
         run = self.run
         key = (run.number, run.stage, run.attempt)
         return next((c for c in self.observed.children if (c.run, c.stage, c.attempt) == key), None)

@@ -1,27 +1,19 @@
 """Asks a running stage for its progress. The answer is hostile input: bounded, timed, checked."""
 
 import aiohttp
-from pydantic import ValidationError
 
+from controller.core.heard import MAX_PROGRESS_BYTES, Speaker, heard_progress
 from trainer.contract.progress import Progress
 from trainer.contract.request import StageRequest
 
-MAX_PROGRESS_BYTES = 8192
 TIMEOUT_S = 1.0
 
 
 async def read_progress(port: int, request: StageRequest) -> Progress | None:
     """The progress of exactly this attempt; None when it cannot be had right now."""
     body = await _get(f"http://127.0.0.1:{port}/progress")
-    if body is None or len(body) > MAX_PROGRESS_BYTES:
-        return None
-    try:
-        progress = Progress.model_validate_json(body)
-    except ValidationError:
-        return None
-    asked = (request.job.uid, request.run, request.stage, request.attempt)
-    told = (progress.uid, progress.run, progress.stage, progress.attempt)
-    return progress if asked == told else None
+    asked = Speaker(request.job.uid, request.run, request.stage, request.attempt)
+    return None if body is None else heard_progress(body, asked)
 
 
 async def _get(url: str) -> bytes | None:

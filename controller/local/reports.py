@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from controller.local.cluster import TRAINER
 from controller.local.view.report import ShownReport
+from trainer.contract.source import Storage
 
 TIMEOUT_S = 300
 
@@ -30,15 +31,22 @@ class FoundReport:
     document: dict[str, Any]
 
 
-def fetch_report(target: str, *, command: Sequence[str] = TRAINER) -> FoundReport:
+def fetch_report(
+    target: str, *, command: Sequence[str] = TRAINER, storage: Storage | None = None
+) -> FoundReport:
     """The newest report below a URI or directory.
+
+    Args:
+        target: The URI or directory.
+        command: How the trainer is started.
+        storage: How a job reaches an object store; None: the environment says.
 
     Raises:
         ReportError: there is none, or the answer is not a report.
     """
     try:
         ended = subprocess.run(  # noqa: S603 - our own interpreter, no shell
-            [*command, "report", "--json", target],
+            [*command, "report", "--json", *_options(storage), target],
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
@@ -51,6 +59,12 @@ def fetch_report(target: str, *, command: Sequence[str] = TRAINER) -> FoundRepor
         reason = said[-1].removeprefix("error: ") if said else f"exit code {ended.returncode}"
         raise ReportError(reason, 2 if ended.returncode in USERS_CODES else 1)
     return _parse(target, ended.stdout)
+
+
+def _options(storage: Storage | None) -> list[str]:
+    if storage is None or storage == Storage():
+        return []
+    return ["--storage", storage.model_dump_json(exclude_none=True)]
 
 
 USERS_CODES = frozenset({2, *range(10, 18)})

@@ -23,8 +23,8 @@ from controller.local.process import Clock
 from controller.local.view.live import View
 from trainer.contract.request import Stage
 
-SETTINGS = Settings(retry_base_s=2.0, retry_cap_s=60.0)
-"""A person is waiting: shorter pauses than on a cluster."""
+SETTINGS = Settings(retry_base_s=2.0, retry_cap_s=60.0, waits_heal=False)
+"""A person is waiting: shorter pauses than on a cluster, and none for what only they can bring."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

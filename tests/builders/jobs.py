@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controller.api.finetunejob import FineTuneJob
+from controller.api.reasons import Reason
 from controller.core.actions import StartStage, StopStage
-from controller.core.children import Child, ChildState
+from controller.core.children import Child, ChildState, Obstacle
 from controller.core.decide import Decision, decide
 from controller.core.observed import Observed, Settings
 from trainer.contract.failures import EXIT_CODES, FailureClass
@@ -51,19 +52,29 @@ class Scene:
     children: tuple[Child, ...] = ()
     now: datetime = START
     settings: Settings = field(default_factory=Settings)
+    obstacle: Obstacle | None = None
+    queue_position: int = 0
 
     def observed(self) -> Observed:
-        return Observed(self.job, self.now, self.children, settings=self.settings)
+        return Observed(
+            self.job,
+            self.now,
+            self.children,
+            settings=self.settings,
+            obstacle=self.obstacle,
+            queue_position=self.queue_position,
+        )
 
     def decided(self) -> Decision:
         return decide(self.observed())
 
     def stepped(self) -> "Scene":
-        """One decision, stored and executed."""
+        """One decision, stored and executed; what stands in the way of a child is not overcome."""
         decision = self.decided()
         scene = replace(self, job=self.job.model_copy(update={"status": decision.status}))
         for action in decision.actions:
-            scene = scene.done(action)
+            if self.obstacle is None or isinstance(action, StopStage):
+                scene = scene.done(action)
         return scene
 
     def settled(self) -> "Scene":
@@ -119,6 +130,14 @@ class Scene:
         over = replace(child, state=ChildState.FINISHED, finished=self.now, **fields)
         return replace(self, children=tuple(over if c is child else c for c in self.children))
 
+    def hindered(self, reason: Reason | None, message: str = "in the way") -> "Scene":
+        """The API server, or the events, say what stands in the way; None: nothing any more."""
+        return replace(self, obstacle=Obstacle(reason, message) if reason else None)
+
+    def vanished(self) -> "Scene":
+        """The live child was deleted by hand, and its pods are gone with it."""
+        return replace(self, children=tuple(c for c in self.children if c is not self.live))
+
     def reporting(self, **fields: Any) -> "Scene":
         """The live child, seen with other fields."""
         child = self.live
@@ -130,13 +149,13 @@ class Scene:
 
     def done(self, action: StartStage | StopStage) -> "Scene":
         if isinstance(action, StopStage):
+            stopped = ((c, c.name == action.name) for c in self.children)
             return replace(
                 self,
                 children=tuple(
-                    replace(c, state=ChildState.STOPPING, is_stopped=True)
-                    if c.name == action.name
-                    else c
-                    for c in self.children
+                    replace(c, state=ChildState.STOPPING, is_stopped=True) if is_told else c
+                    for c, is_told in stopped
+                    if c.is_unfinished or not is_told  # one that is over is simply deleted
                 ),
             )
         request = action.request

@@ -20,6 +20,9 @@ class Progress(Wire):
     """Where a stage stands."""
 
     uid: str = Field(max_length=64, description="Of the job; the poller compares it.")
+    pod_uid: str = Field(
+        default="", max_length=64, description="Of the pod that answers; empty for a process."
+    )
     run: int
     stage: Stage
     attempt: int
@@ -30,6 +33,8 @@ class Progress(Wire):
     train_loss: float | None = None
     eval_loss: float | None = None
     tokens_per_second: float | None = None
+    learning_rate: float | None = Field(default=None, description="Of the last optimizer step.")
+    gradient_norm: float | None = Field(default=None, description="Of that step, before clipping.")
     activities: list[ActivityProgress] = Field(
         default=[], max_length=24, description="In order; the last one is under way."
     )

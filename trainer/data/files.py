@@ -1,7 +1,8 @@
 """Which files a data URI means, and that they are what the spec says."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from trainer.contract.failures import FailureClass
 from trainer.contract.source import DataFile, Dataset
@@ -19,31 +20,44 @@ class SourceFile:
 
     path: Path
     name: str
+    """What messages call it: a path below the URI, or the URI in an object store."""
     split: str
     kind: str
     is_gzip: bool
 
 
-def find_files(dataset: Dataset, *, file_root: Path) -> list[SourceFile]:
+def find_files(
+    dataset: Dataset,
+    *,
+    file_root: Path,
+    remote: Mapping[str, Sequence[SourceFile]] | None = None,
+) -> list[SourceFile]:
     """Every file of the three splits, those that were given, in a fixed order.
+
+    Args:
+        dataset: What was given.
+        file_root: The directory that ``file://`` may not leave.
+        remote: Files of the splits that lie in an object store.
 
     Raises:
         StageError: a file is missing, has another digest, or is no data file.
     """
-    found = []
-    for split in ("train", "validation", "test"):
-        given: DataFile | None = getattr(dataset, split)
-        if given is not None:
-            found += split_files(given, split, file_root)
+    found: list[SourceFile] = []
+    for split, given in given_splits(dataset):
+        known = (remote or {}).get(split)
+        found += split_files(given, split, file_root) if known is None else known
     return found
+
+
+def given_splits(dataset: Dataset) -> list[tuple[str, DataFile]]:
+    """The splits that the spec names, in a fixed order."""
+    splits = ("train", "validation", "test")
+    return [(name, given) for name in splits if (given := getattr(dataset, name)) is not None]
 
 
 def split_files(given: DataFile, split: str, file_root: Path) -> list[SourceFile]:
     """The file itself, or every data file below a directory."""
     field = f"spec.dataset.{split}"
-    if not given.uri.startswith("file://"):
-        message = f"{field}.uri: {given.uri}: s3:// is not supported yet; use a file:// URI"
-        raise StageError(FailureClass.INVALID_SPEC, message)
     path = file_path(given.uri, file_root=file_root, field=f"{field}.uri")
     with storage_errors(path):
         if path.is_dir():
@@ -51,21 +65,15 @@ def split_files(given: DataFile, split: str, file_root: Path) -> list[SourceFile
         if not path.is_file():
             message = f"{field}.uri: there is no file {path}; correct the URI or put the data there"
             raise StageError(FailureClass.NOT_FOUND, message)
-        check_digest(path, given, field)
+        check_digest(path, given, field, path.name)
     return [source_file(path, path.name, split)]
 
 
 def directory_files(path: Path, given: DataFile, split: str, file_root: Path) -> list[SourceFile]:
     """Data files below a directory, by name; other files there are none of ours."""
     field = f"spec.dataset.{split}"
-    if given.sha256 is not None:
-        message = f"{field}.sha256 is the digest of one file, but {path} is a directory; remove it"
-        raise StageError(FailureClass.INVALID_SPEC, message)
-    names = sorted(
-        entry
-        for entry in path.rglob("*")
-        if entry.is_file() and kind_of(entry)[0] and not entry.name.startswith(".")
-    )
+    refuse_digest(given, field, str(path))
+    names = sorted(entry for entry in path.rglob("*") if entry.is_file() and is_data(entry))
     if not names:
         message = f"{field}.uri: {path} holds no {SUFFIXES} file; put the data there"
         raise StageError(FailureClass.NOT_FOUND, message)
@@ -74,13 +82,20 @@ def directory_files(path: Path, given: DataFile, split: str, file_root: Path) ->
     return [source_file(entry, entry.relative_to(path).as_posix(), split) for entry in names]
 
 
+def refuse_digest(given: DataFile, field: str, place: str) -> None:
+    """A directory has no digest."""
+    if given.sha256 is not None:
+        message = f"{field}.sha256 is the digest of one file, but {place} is a directory; remove it"
+        raise StageError(FailureClass.INVALID_SPEC, message)
+
+
 def source_file(path: Path, name: str, split: str) -> SourceFile:
     """A file with what its name says about it.
 
     Raises:
         StageError: its suffix says nothing that we read.
     """
-    kind, is_gzip = kind_of(path)
+    kind, is_gzip = kind_of(PurePath(name))
     if not kind or (is_gzip and kind == "parquet"):
         remedy = "write one JSON object a line into a .jsonl file"
         message = f"spec.dataset.{split}.uri: {name} is not {SUFFIXES}; {remedy}"
@@ -88,21 +103,26 @@ def source_file(path: Path, name: str, split: str) -> SourceFile:
     return SourceFile(path, name, split, kind, is_gzip)
 
 
-def kind_of(path: Path) -> tuple[str, bool]:
+def is_data(path: PurePath) -> bool:
+    """Whether a file of a directory is meant: we read its kind, and it is not hidden."""
+    return bool(kind_of(path)[0]) and not path.name.startswith(".")
+
+
+def kind_of(path: PurePath) -> tuple[str, bool]:
     """Kind by suffix, and whether it is compressed; an empty kind: unknown."""
     is_gzip = path.suffix == ".gz"
-    suffix = Path(path.stem).suffix if is_gzip else path.suffix
+    suffix = PurePath(path.stem).suffix if is_gzip else path.suffix
     return KINDS.get(suffix, ""), is_gzip
 
 
-def check_digest(path: Path, given: DataFile, field: str) -> None:
+def check_digest(path: Path, given: DataFile, field: str, name: str) -> None:
     """Refuse a file that changed since the spec was written."""
     if given.sha256 is None:
         return
     digest = sha256_file(path)
     if digest != given.sha256:
         message = (
-            f"{field}.sha256: {path.name} has sha256 {digest}, the spec says {given.sha256}; "
+            f"{field}.sha256: {name} has sha256 {digest}, the spec says {given.sha256}; "
             f"correct the spec, or restore the file"
         )
         raise StageError(FailureClass.INVALID_SPEC, message)

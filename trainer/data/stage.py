@@ -14,6 +14,7 @@ from trainer.contract.outcome import DataReport, Details
 from trainer.contract.spec import RunSpec
 from trainer.data.answers import AnswerFacts, answer_facts
 from trainer.data.duplicates import Mask
+from trainer.data.fetch import FETCH, download, find_remote, is_remote
 from trainer.data.files import find_files
 from trainer.data.intake import Intake, check_stop, drop_repeated_ids, is_chat, take_in
 from trainer.data.plan import PreparedPlan
@@ -42,13 +43,18 @@ from trainer.data.split import (
 )
 from trainer.data.spool import as_keys
 from trainer.errors import StageError
-from trainer.sources.base import ResolvedModel, binding, model_bytes, resolve
+from trainer.sources.base import ResolvedModel
+from trainer.sources.binding import binding
+from trainer.sources.resolve import resolve
 from trainer.stage import DetailedStageError, StageContext, StageResult, outcome_of
-from trainer.store.fence import probe_conditional_writes, take_owner
+from trainer.store.fence import take_owner
 from trainer.store.manifest import BaseBinding
 
+BASE = "hash base"
+
 PARTS = [
-    ("hash base", "bytes", 1.0),
+    (BASE, "bytes", 1.0),
+    (FETCH, "bytes", 1.0),
     ("read data", "bytes", 1.0),
     ("duplicates", "rows", 2.0),
     ("tokenise", "rows", 4.0),
@@ -84,9 +90,8 @@ def prepare(ctx: StageContext) -> StageResult:
     """
     spec = ctx.request.spec
     refuse_unsupported(spec)
-    ctx.progress.plan(PARTS)
+    ctx.progress.plan([part for part in PARTS if part[0] != FETCH or is_remote(spec.dataset)])
     take_owner(ctx.store, ctx.request.job)
-    probe_conditional_writes(ctx.store)
     first = read_first(ctx)
     if not is_refused(first.intake, spec):
         finished = find_finished(ctx.store, first.run_id, ctx.request)
@@ -116,9 +121,11 @@ def refuse_unsupported(spec: RunSpec) -> None:
 def read_first(ctx: StageContext) -> FirstPass:
     """Base, rows, splits, id: everything that is decided by the source alone."""
     spec = ctx.request.spec
-    files = find_files(spec.dataset, file_root=ctx.file_root)
+    remote = find_remote(ctx)
+    files = find_files(spec.dataset, file_root=ctx.file_root, remote=remote.files)
     base = resolve_base(ctx)
     bound = binding(base)
+    download(ctx, remote)
     ctx.progress.start("read data", sum(file.path.stat().st_size for file in files))
     intake = take_in(
         spec.dataset,
@@ -127,6 +134,7 @@ def read_first(ctx: StageContext) -> FirstPass:
         on_bytes=ctx.progress.advance,
         stop=ctx.stop,
     )
+    remote.forget()
     if intake.problems.is_fatal or not len(intake.spool):
         raise invalid_data(ctx, intake, DataReport(format=intake.kind, rows=intake.rows))
     check_template(bound, intake)
@@ -149,11 +157,17 @@ def read_first(ctx: StageContext) -> FirstPass:
 
 
 def resolve_base(ctx: StageContext) -> ResolvedModel:
-    """The base model, hashed under a progress bar."""
-    source = ctx.request.spec.base_model
-    if source.directory is not None:
-        ctx.progress.start("hash base", model_bytes(source, file_root=ctx.file_root))
-    return resolve(source, cache=ctx.cache, file_root=ctx.file_root, on_bytes=advance_or_stop(ctx))
+    """The base model's identity, tokenizer and template, under a progress bar."""
+    return resolve(
+        ctx.request.spec.base_model,
+        cache=ctx.cache,
+        file_root=ctx.file_root,
+        secrets=ctx.secrets,
+        weights=False,
+        on_size=lambda total: ctx.progress.start(BASE, total),
+        on_bytes=advance_or_stop(ctx),
+        stop=ctx.stop,
+    )
 
 
 def advance_or_stop(ctx: StageContext) -> Callable[[int], None]:

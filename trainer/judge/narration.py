@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from shlex import quote
 from urllib.parse import unquote
 
 from trainer.contract.outcome import Cost
 from trainer.contract.request import StageRequest
+from trainer.contract.source import Storage
 from trainer.contract.spec import RunSpec
 from trainer.contract.verdict import Judgement
 from trainer.judge.evidence import Answers, Evidence, Item
@@ -134,15 +136,24 @@ def _amount(spec: RunSpec, gpu_seconds: float) -> str | None:
 
 
 def usage(spec: RunSpec, revision: str, adapter: str) -> str:
-    """Three lines of Python that load the adapter on its base."""
+    """Three lines of Python that load the adapter on its base, and what has to go before."""
     base = _base_arguments(spec, revision)
-    place = unquote(adapter.removeprefix("file://")) if adapter.startswith("file://") else adapter
+    before, place = _brought(adapter, spec.output.storage)
     return (
-        "from peft import PeftModel; from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        f"{before}from peft import PeftModel; "
+        "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
         f"tokenizer = AutoTokenizer.from_pretrained({base})\n"
         f"model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({base}), "
         f'"{place}")'
     )
+
+
+def _brought(adapter: str, storage: Storage) -> tuple[str, str]:
+    """How the adapter gets to where peft can open it, and where that is."""
+    if adapter.startswith("file://"):
+        return "", unquote(adapter.removeprefix("file://"))
+    endpoint = f" --endpoint-url {storage.endpoint}" if storage.endpoint else ""
+    return f"# aws s3 cp --recursive{endpoint} {quote(adapter)} adapter\n", "adapter"
 
 
 def _base_arguments(spec: RunSpec, revision: str) -> str:

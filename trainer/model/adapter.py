@@ -83,7 +83,7 @@ def save_adapter(model: PeftModel, directory: Path, binding: BaseBinding) -> Non
     directory.mkdir(parents=True, exist_ok=True)
     config = model.peft_config["default"]
     assert isinstance(config, LoraConfig)  # noqa: S101 - attach() makes no other
-    config.base_model_name_or_path = binding.source.split("@")[0]
+    config.base_model_name_or_path = binding.source
     config.revision = binding.revision
     config.inference_mode = True
     # A set: its order, and with it the adapter's digest, would differ from process to process.

@@ -1,8 +1,9 @@
-"""``python -m trainer report [--json] [--html FILE] TARGET``: print a finished report.
+"""``python -m trainer report [--json] [--html FILE] [--storage JSON] TARGET``: print a report.
 
 The target is a URI or a directory: a job's output, one run, one evaluation, or a file in it.
 """
 
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from trainer.report.html import render
 from trainer.report.model import Report
 from trainer.report.names import VERDICTS
 from trainer.report.read import latest_report
+from trainer.stage import secret_files
+from trainer.store.base import Store
 from trainer.store.open import open_store
 
 
@@ -22,9 +25,7 @@ def print_report(arguments: Sequence[str]) -> int:
     """Find the newest report and print it; returns the exit code."""
     options = _options(arguments)
     try:
-        # A person reads what that person may read; the stages' root is no limit here.
-        store = open_store(_uri(options.target), Storage(), file_root=Path("/"), field="report")
-        report = latest_report(store)
+        report = latest_report(_opened(options))
         if options.html is not None:
             _write(options.html, render(report))
     except StageError as error:
@@ -39,7 +40,25 @@ def _options(arguments: Sequence[str]) -> Namespace:
     parser.add_argument("target", help="URI or directory of an output, a run or an evaluation")
     parser.add_argument("--json", action="store_true", help="print report.json")
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write the page to FILE")
+    parser.add_argument(
+        "--storage",
+        type=Storage.model_validate_json,
+        default=Storage(),
+        metavar="JSON",
+        help="the job's spec.output.storage; else the AWS_* environment says where and who",
+    )
     return parser.parse_args(arguments)
+
+
+def _opened(options: Namespace) -> Store:
+    """A person reads what that person may read; the stages' root is no limit here."""
+    return open_store(
+        _uri(options.target),
+        options.storage,
+        file_root=Path("/"),
+        secrets=secret_files(os.environ),
+        field="report",
+    )
 
 
 def _uri(target: str) -> str:

@@ -1,7 +1,8 @@
 """Digests of large files, remembered while the files stay as they are.
 
 Hashing 540 MB takes a second and every stage asks; a file with the same path, inode, size and
-time of change is the same file. The memory lives in the cache directory of the one who runs.
+time of change is the same file. The memory lives in the cache directory of the one who runs, so
+it is for that person's own directories; a volume that others write to is not believed.
 """
 
 import json
@@ -10,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
-from trainer.store.checked import BLOCK_BYTES
+from trainer.store.checked import blocks
 
 MIN_REMEMBERED_BYTES = 8 << 20
 
@@ -26,25 +27,26 @@ class DigestCache:
         """Hexadecimal sha256 of the file."""
         size = path.stat().st_size
         if size < MIN_REMEMBERED_BYTES:
-            return self._hash(path)
+            return hash_file(path, self._on_bytes)
         identity = identity_of(path)
         memory = self._directory / f"{sha256(str(path).encode()).hexdigest()[:32]}.json"
         known = recall(memory, identity)
         if known is not None:
             self._on_bytes(size)
             return known
-        digest = self._hash(path)
+        digest = hash_file(path, self._on_bytes)
         if identity_of(path) == identity:  # nobody wrote to it while we read
             remember(memory, identity, digest)
         return digest
 
-    def _hash(self, path: Path) -> str:
-        digest = sha256()
-        with path.open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                digest.update(block)
-                self._on_bytes(len(block))
-        return digest.hexdigest()
+
+def hash_file(path: Path, on_bytes: Callable[[int], None]) -> str:
+    """Hexadecimal sha256 of a file read in full."""
+    digest = sha256()
+    for block in blocks(path):
+        digest.update(block)
+        on_bytes(len(block))
+    return digest.hexdigest()
 
 
 def identity_of(path: Path) -> list[int | str]:

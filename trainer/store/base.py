@@ -4,7 +4,7 @@ Everything else that goes wrong in a store is a ``StageError`` with the matching
 ACCESS_DENIED, HOST_STORAGE_EXCEEDED (disk full), UNAVAILABLE.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +24,14 @@ class Entry:
 
     key: str
     size: int
+
+
+OnBytes = Callable[[int], None]
+"""Hears of bytes as they arrive, from any thread; what it raises ends the transfer."""
+
+
+def ignore(_count: int) -> None:
+    """For transfers that nobody follows."""
 
 
 class Store(Protocol):
@@ -50,7 +58,7 @@ class Store(Protocol):
     def upload(self, path: Path, key: str) -> None:
         """Store a local file whole."""
 
-    def download(self, key: str, path: Path) -> None:
+    def download(self, key: str, path: Path, *, on_bytes: OnBytes = ignore) -> None:
         """Copy an object to a local file, whole. Raises MissingError."""
 
     def list(self, prefix: str) -> Iterator[Entry]:

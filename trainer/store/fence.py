@@ -20,15 +20,36 @@ def take_owner(store: Store, job: JobIdentity) -> None:
     """Put the job's name on the output, or find it there.
 
     Raises:
-        StageError: another job owns the output.
+        StageError: another job owns the output, or the store could not keep another out.
     """
-    mine = {"namespace": job.namespace, "name": job.name}
+    is_taken = is_owner(store, job)  # another job's output is not even probed
+    probe_conditional_writes(store)  # each time: outputs are copied from store to store
+    if is_taken:
+        return
     try:
-        store.write(layout.OWNER, encode(mine), if_none_match=True)
+        store.write(layout.OWNER, encode(name_of(job)), if_none_match=True)
     except ConditionError:
+        is_owner(store, job)
+
+
+def is_owner(store: Store, job: JobIdentity) -> bool:
+    """Whether the output is the job's; False: nobody's yet.
+
+    Raises:
+        StageError: it is another job's.
+    """
+    try:
         owner = read_owner(store)
-        if owner != mine:
-            raise StageError(FailureClass.OUTPUT_IN_USE, in_use(store, owner)) from None
+    except MissingError:
+        return False
+    if owner != name_of(job):
+        raise StageError(FailureClass.OUTPUT_IN_USE, in_use(store, owner))
+    return True
+
+
+def name_of(job: JobIdentity) -> dict[str, str]:
+    """What owner.json says."""
+    return {"namespace": job.namespace, "name": job.name}
 
 
 def read_owner(store: Store) -> dict[str, str]:
@@ -119,13 +140,8 @@ def probe_conditional_writes(store: Store) -> None:
         StageError: it overwrites what it was asked not to.
     """
     key = f"staging/probe-{uuid4().hex}"
-    try:
-        tag = store.write(key, b"1", if_none_match=True)
-        honoured = is_refused(store, key, if_none_match=True) and is_refused(
-            store, key, if_match=f"not-{tag}"
-        )
-    finally:
-        store.delete(key)
+    honoured = honours_conditions(store, key)
+    store.delete(key)
     if not honoured:
         message = (
             f"spec.output.uri: {store.uri} ignores If-None-Match or If-Match; two attempts could "
@@ -134,12 +150,22 @@ def probe_conditional_writes(store: Store) -> None:
         raise StageError(FailureClass.CONDITIONAL_WRITES_UNSUPPORTED, message)
 
 
+def honours_conditions(store: Store, key: str) -> bool:
+    """Whether conditions that hold let a write through and those that do not refuse it."""
+    try:
+        first = store.write(key, b"1", if_none_match=True)
+        store.write(key, b"2", if_match=first)
+    except ConditionError:
+        return False
+    return is_refused(store, key, if_none_match=True) and is_refused(store, key, if_match=first)
+
+
 def is_refused(
     store: Store, key: str, *, if_none_match: bool = False, if_match: str | None = None
 ) -> bool:
     """Whether the store says no to a write whose condition does not hold."""
     try:
-        store.write(key, b"2", if_none_match=if_none_match, if_match=if_match)
+        store.write(key, b"3", if_none_match=if_none_match, if_match=if_match)
     except ConditionError:
         return True
     return False

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
-from trainer.store.base import ConditionError, Entry, MissingError
+from trainer.store.base import ConditionError, Entry, MissingError, OnBytes, ignore
 from trainer.store.paths import storage_errors
 
 HIDDEN = ".tunekeeper-"
@@ -75,7 +75,7 @@ class FileStore:
             staged.replace(target)
             sync_directory(target.parent)
 
-    def download(self, key: str, path: Path) -> None:
+    def download(self, key: str, path: Path, *, on_bytes: OnBytes = ignore) -> None:
         """Copy an object to a local file, whole. Raises MissingError."""
         source = self._path(key)
         with storage_errors(path), missing_as_error(key):
@@ -84,6 +84,7 @@ class FileStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             with self._staged(path) as staged:
                 shutil.copyfile(source, staged)
+                on_bytes(staged.stat().st_size)
                 staged.replace(path)
 
     def list(self, prefix: str) -> Iterator[Entry]:

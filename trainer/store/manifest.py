@@ -15,7 +15,7 @@ TUNED = "Tuned"
 class BaseBinding(Wire):
     """Which base model an adapter belongs to; also stored beside the adapter as base.json."""
 
-    source: str = Field(description="For people: repo@revision or directory.")
+    source: str = Field(description="Repository, s3:// prefix or directory; without a revision.")
     revision: str
     content_digest: Digest
     config_sha256: str

@@ -45,6 +45,8 @@ class Training:
     best: dict[str, Tensor] = field(default_factory=dict)
     metrics: bytearray = field(default_factory=bytearray)
     train_loss: float | None = None
+    learning_rate: float | None = None
+    gradient_norm: float | None = None
 
     def __post_init__(self) -> None:
         """Derive what follows from the fields."""
@@ -77,7 +79,7 @@ class Training:
         set_rate(self.optimizer, rate)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.train_loss = loss
+        self.train_loss, self.learning_rate, self.gradient_norm = loss, rate, float(norm)
         tokens = sum(len(self.train.documents[i]) for i in now.documents)
         self._update(
             step=self.state.step + 1,

@@ -144,6 +144,8 @@ class _Attempt:
             train_loss=self.training.train_loss,
             eval_loss=state.last_loss,
             tokens_per_second=_tokens_per_second(self.training),
+            learning_rate=self.training.learning_rate,
+            gradient_norm=self.training.gradient_norm,
         )
 
 

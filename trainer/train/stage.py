@@ -4,7 +4,6 @@ Owns the order of the work and what is skipped because an earlier attempt did it
 the pointer: that is the judge's.
 """
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +33,8 @@ from trainer.judge.gate import not_needed
 from trainer.model.adapter import attach, base_of, load_adapter
 from trainer.model.load import load_base, pick_device, pick_precision
 from trainer.model.threads import pick_threads
-from trainer.sources.base import ResolvedModel, resolve
+from trainer.sources.base import ResolvedModel
+from trainer.sources.resolve import resolve
 from trainer.stage import StageContext, StageResult, outcome_of
 from trainer.store.base import MissingError
 from trainer.store.checked import read_manifest
@@ -45,6 +45,10 @@ from trainer.train import publish, work
 from trainer.train.run import TrainIO, train_adapter
 
 Answers = dict[str, list[ArmAnswer]]
+
+BASE = "read base"
+BASE_SHARE = 0.02
+"""Of the stage's work; a download through a thin line takes more, and shows its own bytes."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,11 @@ def train(ctx: StageContext) -> StageResult:
 def open_bench(ctx: StageContext, *, trained: bool) -> Bench:
     """Take the run's claim, open its data and load its base model."""
     request = ctx.request
-    claim = take_claim(ctx.store, request.run_id, request, pod_uid=os.environ.get("POD_UID", ""))
+    claim = take_claim(ctx.store, request.run_id, request, pod_uid=ctx.pod_uid)
     prepared = open_prepared(ctx.store, request.run_id, ctx.work / "prepared")
-    ctx.progress.plan(work.parts(prepared.plan, request.spec, len(prepared.test), trained=trained))
-    base = resolve(frozen(request, prepared), cache=ctx.cache, file_root=ctx.file_root)
+    parts = work.parts(prepared.plan, request.spec, len(prepared.test), trained=trained)
+    ctx.progress.plan([base_part(parts), *parts])
+    base = resolve_base(ctx, frozen(request, prepared))
     renderer = load_renderer(base.path, template_date=prepared.plan.template_date)
     device = pick_device(request.spec.gpus)
     precision = pick_precision(request.spec.training.precision, device)
@@ -99,9 +104,35 @@ def open_bench(ctx: StageContext, *, trained: bool) -> Bench:
 
 
 def frozen(request: StageRequest, prepared: Prepared) -> PinnedModel:
-    """The base model's source, pinned to the content that the data was prepared for."""
-    pin = {"content_digest": prepared.plan.base.content_digest}
+    """The base model's source, pinned to the revision that the data was prepared for."""
+    base = prepared.plan.base
+    pin = {"revision": base.revision, "content_digest": base.content_digest}
     return request.spec.base_model.model_copy(update=pin)
+
+
+def base_part(parts: Sequence[work.Part]) -> work.Part:
+    """Reading the base model, or fetching it: a small share of the stage."""
+    return (BASE, "bytes", BASE_SHARE * sum(weight for _, _, weight in parts))
+
+
+def resolve_base(ctx: StageContext, source: PinnedModel) -> ResolvedModel:
+    """The base model with its weights, as the run has frozen it."""
+
+    def advance(count: int) -> None:
+        if ctx.stop.is_set():
+            message = "train was stopped while it read its base model; run again to go on"
+            raise StageError(FailureClass.INTERRUPTED, message)
+        ctx.progress.advance(count)
+
+    return resolve(
+        source,
+        cache=ctx.cache,
+        file_root=ctx.file_root,
+        secrets=ctx.secrets,
+        on_size=lambda total: ctx.progress.start(BASE, total),
+        on_bytes=advance,
+        stop=ctx.stop,
+    )
 
 
 def examine(
@@ -212,7 +243,14 @@ def general_text(ctx: StageContext) -> forgetting.GeneralText:
         return forgetting.shipped_text()
     place = "spec.evaluation.forgetting.uri"
     folder, _, name = uri.rpartition("/")
-    store = open_store(folder, ctx.request.spec.dataset.storage, file_root=ctx.file_root)
+    store = open_store(
+        folder,
+        ctx.request.spec.dataset.storage,
+        file_root=ctx.file_root,
+        secrets=ctx.secrets,
+        role="dataset",
+        field=place,
+    )
     try:
         return forgetting.GeneralText(store.read(name).decode(), uri)
     except MissingError:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 from builders.api import a_job_spec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.api import identity
@@ -105,6 +105,7 @@ def test_a_default_inside_a_source_moves_nothing():
     assert short == long
 
 
+@settings(deadline=None, database=None)
 @given(st.decimals(min_value=Decimal("1e-8"), max_value=1, places=8), st.integers(0, 3))
 def test_a_decimal_asks_for_the_same_however_it_is_spelled(number, zeros):
     plain = f"{number:f}" + "0" * zeros

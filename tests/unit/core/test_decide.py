@@ -105,7 +105,6 @@ USERS = [
     FailureClass.INVALID_SPEC,
     FailureClass.INVALID_DATA,
     FailureClass.TEST_TOO_SMALL,
-    FailureClass.SECRET_NOT_FOUND,
     FailureClass.ACCESS_DENIED,
     FailureClass.NOT_FOUND,
     FailureClass.OUTPUT_IN_USE,

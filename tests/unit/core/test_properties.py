@@ -1,4 +1,4 @@
-"""What holds in every history of a job: crashes, lost words, edits, in any order."""
+"""What holds in every history of a job: crashes, lost words, edits, obstacles, in any order."""
 
 from dataclasses import replace
 
@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from controller.api.conditions import ConditionType
+from controller.api.reasons import Reason
 from controller.api.status import RunStatus
+from controller.core.children import ChildState, Obstacle
 from controller.core.conditions import TABLE, State, find
 from trainer.contract.failures import FailureClass
 from trainer.contract.request import Stage
@@ -24,6 +26,8 @@ EDITS = (
     {"quantization": "NF4"},
     {"quantization": "None"},
 )
+WAITS = (Reason.IMAGE_PULL, Reason.UNSCHEDULABLE)
+OBSTACLES = (*WAITS, Reason.NAME_CONFLICT, Reason.QUOTA_EXCEEDED, Reason.INVALID_SPEC)
 ENOUGH = 80
 
 
@@ -44,6 +48,7 @@ class ModelCluster(RuleBasedStateMachine):
         self.before = self.scene
         self.scene = self.scene.stepped()
         self.nothing_went_back()
+        self.work_is_recorded_before_it_starts()
 
     @rule(seconds=st.sampled_from([1, 20, 3600]))
     def time_passes(self, seconds: int) -> None:
@@ -74,6 +79,33 @@ class ModelCluster(RuleBasedStateMachine):
     def a_rerun_is_asked_for(self, value: str) -> None:
         self.scene = self.scene.annotated(rerun=value)
 
+    @precondition(lambda self: self.has_live)
+    @rule()
+    def a_child_is_deleted_by_hand(self) -> None:
+        self.scene = self.scene.vanished()
+
+    @precondition(lambda self: self.has_live)
+    @rule(how=st.sampled_from(["evicted", "preempted"]), exit_code=st.sampled_from([None, 1, 137]))
+    def a_pod_is_disrupted(self, how: str, exit_code: int | None) -> None:
+        live = self.scene.live
+        self.scene = self.scene.ended(live, disruption=how, exit_code=exit_code)
+
+    @precondition(lambda self: self.has_live and self.scene.live.state is not ChildState.STOPPING)
+    @rule(reason=st.sampled_from([None, *WAITS]))
+    def a_pod_waits_or_runs(self, reason: Reason | None) -> None:
+        wait = Obstacle(reason, "because") if reason else None
+        state = ChildState.PENDING if reason else ChildState.RUNNING
+        self.scene = self.scene.reporting(state=state, wait=wait)
+
+    @rule(reason=st.sampled_from([None, *OBSTACLES]))
+    def something_stands_in_the_way(self, reason: Reason | None) -> None:
+        # The shell keeps an obstacle for one generation; an edit brings the next one.
+        self.scene = self.scene.edited().hindered(reason)
+
+    @rule(position=st.integers(0, 3))
+    def the_queue_moves(self, position: int) -> None:
+        self.scene = replace(self.scene, queue_position=position)
+
     @precondition(lambda self: not self.has_live)
     @rule()
     def finished_children_are_collected(self) -> None:
@@ -99,6 +131,23 @@ class ModelCluster(RuleBasedStateMachine):
             found = find(self.scene.job.status.conditions, kind)
             assert (found.status if found else None) == wanted
 
+    def work_is_recorded_before_it_starts(self) -> None:
+        new = [
+            c for c in self.scene.children if c.name not in {o.name for o in self.before.children}
+        ]
+        recorded = self.before.job.status.run
+        for child in new:
+            assert recorded is not None
+            key = (recorded.number, recorded.stage, recorded.attempt)
+            assert (child.run, child.stage, child.attempt) == key
+            assert not self.before.queue_position or recorded.end_time is None
+
+    def a_quiet_object_is_left_alone(self) -> None:
+        """Where nothing moves any more, deciding again writes nothing and tells nothing."""
+        settled = self.scene.settled()
+        again = settled.decided()
+        assert (again.status, again.events) == (settled.job.status, ())
+
     def nothing_went_back(self) -> None:
         old, new = self.before.job.status, self.scene.job.status
         assert new.observed_generation >= old.observed_generation
@@ -110,7 +159,9 @@ class ModelCluster(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Every fair execution ends, and then decides nothing more."""
-        scene = self.scene.edited(suspend=False, quantization="None")
+        self.a_quiet_object_is_left_alone()
+        scene = self.scene.edited(suspend=False, quantization="None").hindered(None)
+        scene = replace(scene, queue_position=0)
         for _ in range(ENOUGH):
             scene = scene.settled()
             if any(child.is_unfinished for child in scene.children):

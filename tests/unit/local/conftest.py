@@ -34,7 +34,7 @@ def run_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunJobs:
             jobs.base_models,
             command=fake_command(),
             environ=environ,
-            settings=Settings(retry_base_s=0.01),
+            settings=Settings(retry_base_s=0.01, waits_heal=False),
             **fields,
         )
         return session.run(jobs.jobs), printed.getvalue()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from builders.requests import a_request
 
-from controller.local.last_word import parse_last_word, read_last_word
+from controller.core.last_word import parse_last_word
+from controller.local.last_word import read_last_word
 
 WORD = {"stage": "prepare", "uid": "uid-1", "run": 1, "attempt": 1, "runId": "0123456789abcdef"}
 

@@ -54,7 +54,7 @@ def test_the_page_is_written_where_it_is_wanted(evaluation, tmp_path):
     ("arguments", "code", "said"),
     [
         pytest.param(["{}/nowhere"], 15, "has no report.json", id="no such folder"),
-        pytest.param(["s3://bucket/place"], 10, "s3:// is not supported yet", id="another store"),
+        pytest.param(["s3://bucket/../place"], 10, "write it without", id="no place in a bucket"),
         pytest.param(
             ["--html", "{}/no/page.html", "{}/my output"], 10, "choose a file", id="no such place"
         ),

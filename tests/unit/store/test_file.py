@@ -162,7 +162,6 @@ PLACES = [
     pytest.param("file:///elsewhere/output", "outside", id="another directory"),
     pytest.param("file://{root}/../up", "outside", id="a way up"),
     pytest.param("file://{root}/link/output", "symbolic link", id="a symbolic link"),
-    pytest.param("s3://bucket/output", "not supported yet", id="an object store"),
 ]
 
 

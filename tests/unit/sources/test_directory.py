@@ -8,8 +8,9 @@ from builders.tiny_model import make_tokenizer
 from trainer.contract.failures import FailureClass
 from trainer.contract.source import PinnedModel
 from trainer.errors import StageError
-from trainer.sources.base import binding, resolve
+from trainer.sources.binding import binding
 from trainer.sources.digests import DigestCache
+from trainer.sources.resolve import resolve
 
 
 @pytest.fixture
@@ -80,7 +81,12 @@ def missing_shard(base):
     (base / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
+def an_adapter(base):
+    (base / "adapter_config.json").write_text("{}")
+
+
 FAULTS = [
+    pytest.param(an_adapter, "loaded with the model unasked", id="an adapter beside the weights"),
     pytest.param(no_config, "no config.json", id="a directory without config"),
     pytest.param(broken_config, "not a JSON object", id="a config that is no JSON"),
     pytest.param(no_tokenizer, "no tokenizer.json", id="a directory without tokenizer"),
@@ -104,7 +110,7 @@ SOURCES = [
         {"directory": {"path": "/none/here"}}, FailureClass.ACCESS_DENIED, id="outside the root"
     ),
     pytest.param(
-        {"directory": None, "huggingFace": {"repo": "a/b"}},
+        {"directory": None, "git": {"url": "https://git.example/a"}},
         FailureClass.INVALID_SPEC,
         id="a kind of a later release",
     ),
@@ -147,3 +153,14 @@ def test_a_damaged_memory_of_digests_only_costs_time(tmp_path):
     for memory in (tmp_path / "cache" / "digests").iterdir():
         memory.write_text('{"identity": [], "sha256": "no"}')
     assert cache.sha256(path) == first
+
+
+def test_what_lies_on_the_cache_volume_is_read_in_full_each_time(tmp_path):
+    base = make_tokenizer(tmp_path / "cache" / "base")
+    (base / "model.safetensors").write_bytes(b"a" * (9 << 20))
+    source = PinnedModel.model_validate({"directory": {"path": str(base)}})
+    for _ in range(2):
+        read = []
+        resolve(source, cache=tmp_path / "cache", file_root=tmp_path, on_bytes=read.append)
+        assert max(read) == 1 << 20  # in blocks: a remembered file is reported in one piece
+    assert not (tmp_path / "cache" / "digests").exists()

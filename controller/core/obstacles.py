@@ -1,0 +1,33 @@
+"""How what keeps a stage from starting shows: Pending while it lasts, one event when it begins."""
+
+from controller.api.conditions import ConditionType
+from controller.api.reasons import Reason
+from controller.core.children import Obstacle
+from controller.core.conditions import State, find
+from controller.core.failures import RULES, Policy
+from controller.core.turn import Turn
+
+MISSING = frozenset(kind.value for kind, rule in RULES.items() if rule.policy is Policy.WAIT)
+
+
+def hindered(turn: Turn, obstacle: Obstacle) -> Turn:
+    """The obstacle as the state; a Job that is no valid Job heals by no waiting, so it stalls."""
+    is_for_good = obstacle.reason is Reason.INVALID_SPEC
+    state = State.FAILED if is_for_good else State.PENDING
+    warned = warned_once(turn, obstacle.reason, obstacle.message)
+    return warned.in_state(state, obstacle.reason, obstacle.message)
+
+
+def warned_once(turn: Turn, reason: Reason, message: str) -> Turn:
+    """With a warning, unless the stored status already has the reason."""
+    said = find(turn.observed.job.status.conditions, ConditionType.FINISHED)
+    if said is not None and said.reason == reason:
+        return turn
+    return turn.telling("Warning", reason, message)
+
+
+def is_shown_as_missing(turn: Turn) -> bool:
+    """Whether the status says that something is missing, and the attempt may say so again."""
+    said = find(turn.status.conditions, ConditionType.FINISHED)
+    is_waiting = turn.run.waits > 0 and turn.status.phase == State.PENDING
+    return is_waiting and said is not None and said.reason in MISSING

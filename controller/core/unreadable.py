@@ -1,0 +1,45 @@
+"""The decision about an object whose spec was admitted and that this release cannot read.
+
+It happens when the operator is older than the CRDs. Nothing is started; what runs is stopped, as
+for any spec that is refused, and goes on when the spec can be read again.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from controller.api.meta import ObjectMeta
+from controller.api.reasons import Reason
+from controller.api.status import FineTuneJobStatus
+from controller.core.actions import Event, StopStage
+from controller.core.children import Child, ChildState
+from controller.core.conditions import Stamp, State, put_state
+from controller.core.decide import Decision
+from controller.errors import SpecError
+
+
+def refuse_unreadable(
+    metadata: ObjectMeta,
+    status: FineTuneJobStatus,
+    children: Sequence[Child],
+    error: SpecError,
+    now: datetime,
+) -> Decision:
+    """Stalled, with every problem and its place."""
+    message = "; ".join(str(problem) for problem in error.problems)
+    stamp = Stamp(metadata.generation, now)
+    conditions = put_state(status.conditions, stamp, State.FAILED, Reason.INVALID_SPEC, message)
+    refused = status.model_copy(
+        update={
+            "phase": State.FAILED.value,
+            "conditions": conditions,
+            "observed_generation": max(metadata.generation, status.observed_generation),
+        }
+    )
+    is_news = conditions != status.conditions
+    events = (Event("Warning", Reason.INVALID_SPEC, message),) if is_news else ()
+    return Decision(_stops(children), refused, events, None)
+
+
+def _stops(children: Sequence[Child]) -> tuple[StopStage, ...]:
+    alive = [c for c in children if c.is_unfinished and c.state is not ChildState.STOPPING]
+    return tuple(StopStage(child.name, "invalid spec") for child in alive)

@@ -1,0 +1,227 @@
+"""Executes the core's actions on an API server: creates and deletes Jobs, each with a last look.
+
+Between a decision and its create lie a live read of the object, a live look at its pods and a
+look at the lease. Nothing here decides what should run; it only finds out that the decision was
+made about something that is no longer so.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from controller.api.finetunejob import FineTuneJob
+from controller.core.actions import Action, StartStage, StopStage
+from controller.core.children import Obstacle
+from controller.kube.client import Client
+from controller.kube.errors import ApiError, KubeError
+from controller.kube.resources import JOBS, PODS
+from controller.shell.kinds import ATTEMPT_LABEL, ATTEMPT_LABELS, FINETUNEJOBS, UID_LABEL
+from controller.shell.ledger import Ledger
+from controller.shell.metrics import Metrics
+from controller.shell.records import Job, JobObject, Pod
+from controller.shell.refusals import being_deleted, name_conflict, refusal_of, still_ending
+from controller.shell.template import PodSettings, job_manifest
+from trainer.contract.request import Stage
+
+log = logging.getLogger(__name__)
+
+Manifest = dict[str, Any]
+"""A Job as it is sent."""
+
+OVER = frozenset({"Succeeded", "Failed"})
+
+
+class Stale(Exception):  # noqa: N818 - no error: decide again on what is there now
+    """The decision was made about something that has changed."""
+
+
+class NotLeading(KubeError):  # noqa: N818 - an end, not an error of a request
+    """The lease may have passed to another; nothing is written any more."""
+
+
+class PodList(Struct):
+    """The answer to a LIST of pods."""
+
+    items: list[Pod] = msgspec.field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the actions are about."""
+
+    stored: JobObject
+    job: FineTuneJob | None
+    """None where its spec cannot be read; then nothing is started."""
+    jobs: Sequence[Job]
+    """The known children."""
+
+
+@dataclass
+class Applier:
+    """The only writer of children."""
+
+    client: Client
+    ledger: Ledger
+    metrics: Metrics
+    pods: PodSettings
+    is_leader: Callable[[], bool]
+
+    async def apply(self, scene: Scene, actions: Sequence[Action]) -> None:
+        """Execute in order; what the server refuses is put down as the object's obstacle.
+
+        Raises:
+            Stale: decide again.
+            ApiError: the server could not do it.
+            TransportError: whether it was done is unknown.
+            NotLeading: this process may not act any more.
+        """
+        for action in actions:
+            match action:
+                case StopStage():
+                    await self._stop(scene, action)
+                case StartStage():
+                    assert scene.job is not None  # noqa: S101 - ours, not the user's
+                    found = await self._start(scene, scene.job, action)
+                    self.ledger.put_obstacle(scene.job.metadata, found)
+
+    async def _stop(self, scene: Scene, action: StopStage) -> None:
+        job = next((job for job in scene.jobs if job.metadata.name == action.name), None)
+        if job is None or self.ledger.was_deleted(job):
+            return
+        self._check_lease()
+        meta = job.metadata
+        try:
+            await self.client.delete(JOBS, meta.namespace, meta.name, uid=meta.uid)
+        except ApiError as error:
+            if not error.is_conflict:
+                raise
+            return  # another object has the name by now; ours is gone
+        self.metrics.write("delete", "Job")
+        log.info("deleted Job %s: %s", meta.name, action.why, extra=_owner(scene.stored))
+        self.ledger.deleted(job)
+
+    async def _start(self, scene: Scene, job: FineTuneJob, action: StartStage) -> Obstacle | None:
+        wanted = job_manifest(job, action, self.pods)
+        if not _is_first_ever(scene, action):
+            alive = await self._find_alive(scene)
+            if alive is not None:
+                return await self._explain(wanted, alive)
+        await self._check_live(scene.stored)
+        self._check_lease()
+        return await self._create(wanted, action)
+
+    async def _find_alive(self, scene: Scene) -> Pod | None:
+        """A pod of the object that may still be alive, by a live look."""
+        meta = scene.stored.metadata
+        answer = await self.client.list(
+            PODS, meta.namespace, label_selector=f"{UID_LABEL}={meta.uid}"
+        )
+        pods = msgspec.json.decode(answer, type=PodList).items
+        return next((pod for pod in pods if pod.status.phase not in OVER), None)
+
+    async def _explain(self, wanted: Manifest, alive: Pod) -> Obstacle | None:
+        """A pod of this very attempt is no obstacle when its Job is there: ours, seen late."""
+        found = await self._get_job(wanted)
+        if found is not None and is_same_attempt(found, wanted):
+            self.ledger.created(owner_uid(wanted), found)
+            return None
+        attempt = alive.metadata.labels.get(ATTEMPT_LABEL, "(unknown)")
+        return still_ending(alive.metadata.name, attempt, alive.spec.node_name)
+
+    async def _check_live(self, stored: JobObject) -> None:
+        meta = stored.metadata
+        try:
+            answer = await self.client.get(FINETUNEJOBS, meta.namespace, meta.name)
+        except ApiError as error:
+            if error.is_not_found:
+                raise Stale from None
+            raise
+        live = msgspec.json.decode(answer, type=JobObject)
+        if live.metadata.uid != meta.uid:
+            raise Stale
+        if live.metadata.resource_version != meta.resource_version:
+            self.ledger.remember(live)
+            raise Stale
+
+    def _check_lease(self) -> None:
+        if not self.is_leader():
+            raise NotLeading("the Lease may have passed to another process")
+
+    async def _create(self, wanted: Manifest, action: StartStage) -> Obstacle | None:
+        meta = wanted["metadata"]
+        try:
+            answer = await self.client.create(JOBS, meta["namespace"], msgspec.json.encode(wanted))
+        except ApiError as error:
+            if error.is_already_exists:
+                return await self._look_at_namesake(wanted)
+            refusal = refusal_of(error, name=meta["name"])
+            if refusal is None:
+                raise
+            return refusal
+        self.metrics.write("create", "Job")
+        self.metrics.stage_started(action.request.stage.value)
+        log.info("created Job %s", meta["name"], extra=_place(action))
+        self.ledger.created(owner_uid(wanted), msgspec.json.decode(answer, type=Job))
+        return None
+
+    async def _look_at_namesake(self, wanted: Manifest) -> Obstacle | None:
+        """A create whose answer was lost is as good as one that was not."""
+        found = await self._get_job(wanted)
+        if found is None:
+            raise Stale  # it was there a moment ago
+        name = found.metadata.name
+        if not is_same_attempt(found, wanted):
+            return name_conflict(name)
+        if found.metadata.deletion_timestamp is not None:
+            return being_deleted(name)
+        self.ledger.created(owner_uid(wanted), found)
+        return None
+
+    async def _get_job(self, wanted: Manifest) -> Job | None:
+        meta = wanted["metadata"]
+        try:
+            answer = await self.client.get(JOBS, meta["namespace"], meta["name"])
+        except ApiError as error:
+            if error.is_not_found:
+                return None
+            raise
+        return msgspec.json.decode(answer, type=Job)
+
+
+def owner_uid(wanted: Manifest) -> str:
+    """The uid of the FineTuneJob that a manifest names as the owner."""
+    return str(wanted["metadata"]["ownerReferences"][0]["uid"])
+
+
+def is_same_attempt(found: Job, wanted: Manifest) -> bool:
+    """Whether a Job on the server is what we would create: same owner, attempt and spec hash."""
+    labels = wanted["metadata"]["labels"]
+    is_owned = any(
+        owner.uid == owner_uid(wanted) and owner.controller
+        for owner in found.metadata.owner_references
+    )
+    return is_owned and all(
+        found.metadata.labels.get(name) == labels[name] for name in ATTEMPT_LABELS
+    )
+
+
+def _place(action: StartStage) -> Mapping[str, str | int]:
+    """What a log line says of where it comes from."""
+    request = action.request
+    job = f"{request.job.namespace}/{request.job.name}"
+    return {"job": job, "run": request.run, "attempt": request.attempt}
+
+
+def _owner(stored: JobObject) -> Mapping[str, str]:
+    return {"job": f"{stored.metadata.namespace}/{stored.metadata.name}"}
+
+
+def _is_first_ever(scene: Scene, action: StartStage) -> bool:
+    """Nothing of the object can be alive yet, so nobody needs to look."""
+    request = action.request
+    first = (request.run, request.stage, request.attempt) == (1, Stage.PREPARE, 1)
+    return first and not scene.jobs

@@ -1,0 +1,253 @@
+"""Jobs and pods on a cluster -> the children that the core decides about. Pure.
+
+A child is finished when its Job starts no further pod and none of its pods is alive. The Job
+controller writes FailureTarget or SuccessCriteriaMet, lets go of the pods (one that was deleted
+is gone with its last word at that moment), and only then writes Failed or Complete: so the first
+of these conditions counts, as soon as the pods that it is about are seen to have ended.
+
+A finished child without an outcome may be one whose pods this side has not seen yet: look at
+them live before you believe it (``lacks_word``).
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from controller.core.children import Child, ChildState, Ending
+from controller.kube.objects import KubeObject
+from controller.shell import kinds
+from controller.shell.pods import (
+    KILLED,
+    disruption,
+    disruption_of,
+    ended_at,
+    ending_of,
+    is_over,
+    killed,
+    short,
+    terminated,
+    wait_of,
+    word_of,
+)
+from controller.shell.records import Job, JobCondition, Pod, UncountedPods
+from trainer.contract.failures import FailureClass
+from trainer.contract.progress import Progress
+from trainer.contract.request import Stage
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_NUMBER = 10**9
+STAGES = frozenset(stage.value for stage in Stage)
+POD_JOB_LABEL = "batch.kubernetes.io/job-name"
+
+# As Kubernetes' Job controller writes them: pkg/controller/job/pod_failure_policy.go.
+_EXITED = re.compile(r"^Container \S+ for pod \S+ failed with exit code (\d{1,3}) matching ")
+_DISRUPTED = re.compile(r"^Pod \S+ has condition DisruptionTarget matching ")
+
+Place = tuple[int, Stage, int]
+"""Run, stage and attempt."""
+
+
+def children_of(
+    uid: str, jobs: Sequence[Job], pods: Sequence[Pod], progress: Mapping[str, Progress]
+) -> tuple[Child, ...]:
+    """Every attempt of the object with that uid, oldest first; progress is by pod uid."""
+    by_job: dict[str, list[Pod]] = {}
+    for pod in pods:
+        by_job.setdefault(_controller(pod), []).append(pod)
+    own = [job for job in jobs if _controller(job) == uid]
+    found = [
+        _child(job, place, by_job.get(job.metadata.uid, []), progress)
+        for job in sorted(own, key=_age)
+        if (place := place_of(job, uid)) is not None
+    ]
+    known = {job.metadata.uid for job in own}
+    orphans = [pod for pod in pods if _controller(pod) not in known and not is_over(pod)]
+    return (*found, *_orphans(uid, orphans, found))
+
+
+def place_of(obj: KubeObject, uid: str) -> Place | None:
+    """Which attempt of the object a Job or pod is, by its labels."""
+    labels = obj.metadata.labels
+    run, attempt = (_number(labels.get(name)) for name in (kinds.RUN_LABEL, kinds.ATTEMPT_LABEL))
+    stage = labels.get(kinds.STAGE_LABEL)
+    if labels.get(kinds.UID_LABEL) != uid or stage not in STAGES or not run or not attempt:
+        return None
+    return run, Stage(stage), attempt
+
+
+def lacks_word(child: Child) -> bool:
+    """Whether it is said to be over and nobody has seen how."""
+    return not child.is_unfinished and child.outcome is None and not child.disruption
+
+
+def _number(text: str | None) -> int:
+    is_number = text is not None and text.isascii() and text.isdigit()
+    number = int(text) if is_number and text is not None else 0
+    return number if number <= MAX_NUMBER else 0
+
+
+def _controller(obj: KubeObject) -> str:
+    owners = obj.metadata.owner_references
+    return next((owner.uid for owner in owners if owner.controller), "")
+
+
+def _age(obj: KubeObject) -> tuple[datetime, str]:
+    return obj.metadata.creation_timestamp or LONG_AGO, obj.metadata.name
+
+
+def _child(job: Job, place: Place, pods: Sequence[Pod], progress: Mapping[str, Progress]) -> Child:
+    meta = job.metadata
+    teller = _teller(pods)
+    outcome, details = word_of(teller) if teller is not None else (None, None)
+    alive = [pod for pod in pods if not is_over(pod)]
+    newest = max(alive, key=_age, default=None)
+    state = _state(job, pods)
+    is_over_now = state is ChildState.FINISHED
+    run, stage, attempt = place
+    return Child(
+        name=meta.name,
+        run=run,
+        stage=stage,
+        attempt=attempt,
+        spec_hash=meta.labels.get(kinds.SPEC_HASH_LABEL, ""),
+        state=state,
+        outcome=outcome,
+        details=details,
+        exit_code=_exit_code(job, teller),
+        started=_started(pods),
+        finished=_finished(job, pods) if is_over_now else None,
+        progress=progress.get(newest.metadata.uid) if newest is not None else None,
+        is_stopped=_is_stopped(job),
+        disruption=_disruption(job, teller),
+        ending=_ending(job, teller),
+        wait=wait_of(newest) if newest is not None and state is ChildState.PENDING else None,
+        log=f"kubectl logs --namespace {meta.namespace} job/{meta.name}",
+    )
+
+
+def _teller(pods: Iterable[Pod]) -> Pod | None:
+    """The pod that speaks for the child: of those that ended, one with a word, then the newest."""
+    over = [pod for pod in pods if is_over(pod)]
+    return over[0] if len(over) == 1 else max(over, key=_weight, default=None)
+
+
+def _weight(pod: Pod) -> tuple[bool, datetime, tuple[datetime, str]]:
+    return word_of(pod)[0] is not None, ended_at(pod) or LONG_AGO, _age(pod)
+
+
+def _state(job: Job, pods: Sequence[Pod]) -> ChildState:
+    is_alive = any(not is_over(pod) for pod in pods)
+    if not is_alive and (_is_settled(job) or (pods and _starts_no_more(job, pods))):
+        return ChildState.FINISHED
+    if job.metadata.deletion_timestamp is not None:
+        return ChildState.STOPPING
+    is_running = any(pod.status.phase == "Running" for pod in pods)
+    has_run = _is_decided(job) or (pods and not is_alive)
+    return ChildState.RUNNING if is_running or has_run else ChildState.PENDING
+
+
+def _is_settled(job: Job) -> bool:
+    return _true(job, "Failed") is not None or _true(job, "Complete") is not None
+
+
+def _starts_no_more(job: Job, pods: Sequence[Pod]) -> bool:
+    """Whether the Job is being deleted, or decided and every pod that it counts was seen."""
+    if job.metadata.deletion_timestamp is not None:
+        return True
+    status = job.status
+    uncounted = status.uncounted_terminated_pods or UncountedPods()
+    unseen = {*uncounted.succeeded, *uncounted.failed} - {pod.metadata.uid for pod in pods}
+    return _is_decided(job) and not (status.active or status.terminating or unseen)
+
+
+def _is_decided(job: Job) -> bool:
+    return bool(_true(job, "FailureTarget") or _true(job, "SuccessCriteriaMet"))
+
+
+def _true(job: Job, kind: str) -> JobCondition | None:
+    conditions = job.status.conditions
+    return next((c for c in conditions if (c.type, c.status) == (kind, "True")), None)
+
+
+def _failed(job: Job) -> JobCondition | None:
+    return _true(job, "Failed") or _true(job, "FailureTarget")
+
+
+def _is_stopped(job: Job) -> bool:
+    """Told to end before it had ended; a finished Job that is cleaned up was not stopped."""
+    deleted = job.metadata.deletion_timestamp
+    end = _failed(job) or _true(job, "SuccessCriteriaMet") or _true(job, "Complete")
+    if deleted is None or end is None or end.last_transition_time is None:
+        return deleted is not None
+    return end.last_transition_time >= deleted
+
+
+def _exit_code(job: Job, teller: Pod | None) -> int | None:
+    """The container's; when its pod is gone, the one that the Job's condition tells."""
+    end = terminated(teller) if teller is not None else None
+    if end is not None:
+        return end.exit_code
+    failed = _failed(job)
+    told = _EXITED.match(failed.message) if failed is not None else None
+    if told is not None:
+        return int(told[1])
+    return 0 if _true(job, "Complete") is not None else None
+
+
+def _disruption(job: Job, teller: Pod | None) -> str:
+    if teller is not None:
+        return disruption_of(teller)
+    failed = _failed(job)
+    return disruption("") if failed is not None and _DISRUPTED.match(failed.message) else ""
+
+
+def _ending(job: Job, teller: Pod | None) -> Ending | None:
+    if teller is not None:
+        return ending_of(teller) or _jobs_ending(job)
+    return killed() if _exit_code(job, teller) == KILLED else _jobs_ending(job)
+
+
+def _jobs_ending(job: Job) -> Ending | None:
+    failed = _failed(job)
+    if failed is not None and failed.reason == "DeadlineExceeded":
+        return Ending(FailureClass.DEADLINE_EXCEEDED, short(failed.message))
+    return None
+
+
+def _started(pods: Iterable[Pod]) -> datetime | None:
+    """When the first pod took its place on a node: from then on it holds its GPUs."""
+    return min((p.status.start_time for p in pods if p.status.start_time), default=None)
+
+
+def _finished(job: Job, pods: Iterable[Pod]) -> datetime | None:
+    end = _true(job, "Complete") or _failed(job)
+    ends = [time for pod in pods if (time := ended_at(pod)) is not None]
+    return max(ends, default=end.last_transition_time if end is not None else None)
+
+
+def _orphans(uid: str, alive: Iterable[Pod], known: Sequence[Child]) -> list[Child]:
+    """Pods that outlived their Job: nothing may start beside them, and they have no say."""
+    taken = {(child.run, child.stage, child.attempt) for child in known}
+    found: dict[Place, Child] = {}
+    for pod in sorted(alive, key=_age):
+        place = place_of(pod, uid)
+        if place is not None and place not in taken:
+            found[place] = _orphan(pod, place)
+    return list(found.values())
+
+
+def _orphan(pod: Pod, place: Place) -> Child:
+    labels, (run, stage, attempt) = pod.metadata.labels, place
+    # One that is not being deleted and has an owner: its Job has only not been seen yet.
+    is_left = pod.metadata.deletion_timestamp is not None or not _controller(pod)
+    return Child(
+        name=labels.get(POD_JOB_LABEL) or pod.metadata.name,
+        run=run,
+        stage=stage,
+        attempt=attempt,
+        spec_hash=labels.get(kinds.SPEC_HASH_LABEL, ""),
+        state=ChildState.STOPPING if is_left else ChildState.RUNNING,
+        started=pod.status.start_time,
+        is_stopped=is_left,
+        log=f"kubectl logs --namespace {pod.metadata.namespace} {pod.metadata.name}",
+    )

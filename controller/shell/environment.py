@@ -1,0 +1,43 @@
+"""The environment of a stage's container: the user's variables first, ours win."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from controller.api.compute import EnvVar
+from controller.shell.places import CACHE, SECRETS, TMP
+from trainer.contract import request as contract
+from trainer.contract.request import StageRequest, request_environment
+
+OURS = "TUNEKEEPER_"
+"""A part of a request that the user brings would be read as a part of ours."""
+
+WRITABLE_HOME = {
+    "HOME": f"{TMP}/home",
+    "HF_HOME": f"{TMP}/hf",
+    "TORCHINDUCTOR_CACHE_DIR": f"{TMP}/torchinductor",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+"""The root filesystem is read-only."""
+
+
+def environment(
+    request: StageRequest, theirs: Iterable[EnvVar], *, port: int
+) -> list[dict[str, Any]]:
+    """The container's ``env``, each name once."""
+    pod_uid = {"fieldRef": {"fieldPath": "metadata.uid"}}
+    ours = {**WRITABLE_HOME, **_contract(request, port)}
+    kept = {v.name: v.value for v in theirs if not v.name.startswith(OURS)} | ours
+    written = [{"name": name, "value": value} for name, value in kept.items()]
+    return [*written, {"name": contract.POD_UID_ENV, "valueFrom": pod_uid}]
+
+
+def _contract(request: StageRequest, port: int) -> dict[str, str]:
+    return {
+        **request_environment(request),
+        contract.SECRETS_ENV: SECRETS,
+        contract.CACHE_ENV: CACHE,
+        contract.FILE_ROOT_ENV: CACHE,
+        contract.WORK_ENV: contract.DEFAULT_WORK,
+        contract.LISTEN_ENV: f"0.0.0.0:{port}",
+    }

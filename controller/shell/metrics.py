@@ -1,0 +1,124 @@
+"""The operator's metrics in one registry of its own.
+
+Names of controller-runtime and workqueue where they exist, so that dashboards and alerts made for
+other operators find them; ``tunekeeper_*`` for the rest.
+"""
+
+from importlib.metadata import version
+from typing import Literal, get_args
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from controller.api.finetunejob import FineTuneJob
+from controller.shell.fleet import Fleet
+
+CONTROLLER = "finetunejob"
+
+Result = Literal["success", "requeue", "error"]
+
+RECONCILE_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+RUN_BUCKETS_S = (60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 3 * 86400)
+
+
+class Metrics:
+    """What the shell tells as it happens; rendered on request."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._fleet = Fleet()
+        self.registry.register(self._fleet)
+        self._reconciles = self._counter(
+            "controller_runtime_reconcile", "Reconciles by result.", "controller", "result"
+        )
+        for result in get_args(Result):  # a rate needs the series before its first event
+            self._reconciles.labels(CONTROLLER, result)
+        self._seconds = Histogram(
+            "controller_runtime_reconcile_time_seconds",
+            "Time of one reconcile.",
+            ("controller",),
+            buckets=RECONCILE_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._depth = self._gauge("workqueue_depth", "Keys that wait.", "name")
+        self._leader = self._gauge("tunekeeper_leader", "1: this process leads.")
+        self._leader.set(0)
+        self._writes = self._counter(
+            "tunekeeper_writes", "Writes to the API server.", "verb", "kind"
+        )
+        self._stages = self._counter("tunekeeper_stages_started", "Stages started.", "stage")
+        self._runs = self._counter(
+            "tunekeeper_runs",
+            "Runs that ended, by verdict or failure class.",
+            "namespace",
+            "result",
+        )
+        self._run_seconds = Histogram(
+            "tunekeeper_run_duration_seconds",
+            "From the record of a run to its end, waits included.",
+            buckets=RUN_BUCKETS_S,
+            registry=self.registry,
+        )
+        self._watch_age = self._gauge(
+            "tunekeeper_watch_age_seconds", "Since the API server last spoke of it.", "resource"
+        )
+        self._relists = self._counter("tunekeeper_relists", "Full lists.", "resource")
+        build = self._gauge("tunekeeper_build_info", "Version of this process.", "version")
+        build.labels(version("tunekeeper")).set(1)
+
+    def render(self) -> bytes:
+        """The text format."""
+        return generate_latest(self.registry)
+
+    def reconciled(self, result: Result, seconds: float) -> None:
+        """One reconcile is over."""
+        self._reconciles.labels(CONTROLLER, result).inc()
+        self._seconds.labels(CONTROLLER).observe(seconds)
+
+    def published(self, job: FineTuneJob) -> None:
+        """The object's status, as it is stored now."""
+        self._fleet.put(job)
+
+    def forgotten(self, namespace: str, name: str) -> None:
+        """The object is gone."""
+        self._fleet.remove((namespace, name))
+
+    def run_ended(self, job: FineTuneJob) -> None:
+        """The object's run ended with the status that was just stored."""
+        run = job.status.run
+        if run is None:
+            return
+        self._runs.labels(job.metadata.namespace, run.failure or run.verdict).inc()
+        if run.start_time is not None and run.end_time is not None:
+            self._run_seconds.observe((run.end_time - run.start_time).total_seconds())
+
+    def leading(self, is_leader: bool) -> None:
+        """Whether this process leads; only the leader tells of the jobs."""
+        self._leader.set(int(is_leader))
+        if not is_leader:
+            self._fleet.clear()
+
+    def stage_started(self, stage: str) -> None:
+        """A stage's Job was created."""
+        self._stages.labels(stage).inc()
+
+    def write(self, verb: str, kind: str) -> None:
+        """A write to the API server succeeded."""
+        self._writes.labels(verb, kind).inc()
+
+    def set_queue_depth(self, n: int) -> None:
+        """Keys that wait now."""
+        self._depth.labels(CONTROLLER).set(n)
+
+    def set_watch_age(self, resource: str, seconds: float) -> None:
+        """Since the server last said anything of the resource."""
+        self._watch_age.labels(resource).set(seconds)
+
+    def relisted(self, resource: str) -> None:
+        """A full list was made."""
+        self._relists.labels(resource).inc()
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)

@@ -1,0 +1,259 @@
+"""The operator put together: watches fill the caches, and while it leads it works on the keys."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from controller.api.status import Images
+from controller.core.conditions import State
+from controller.core.heard import Speaker
+from controller.core.observed import Settings
+from controller.kube.client import Client
+from controller.kube.errors import KubeError
+from controller.kube.lease import Elector
+from controller.kube.objects import Key, key_of
+from controller.kube.workqueue import WorkQueue
+from controller.settings import OperatorSettings
+from controller.shell.apply import Applier
+from controller.shell.glance import StatusGlance, glance_at_status, owner_key_of
+from controller.shell.health import Health, serve_health
+from controller.shell.kinds import ATTEMPT_LABEL, RUN_LABEL, STAGE_LABEL, UID_LABEL
+from controller.shell.ledger import Ledger
+from controller.shell.metrics import Metrics
+from controller.shell.observe import Observer
+from controller.shell.progress import Poller, Target
+from controller.shell.publish import Publisher
+from controller.shell.reconcile import Reconciler
+from controller.shell.recorder import Recorder
+from controller.shell.records import JobObject, Pod
+from controller.shell.slots import Place, Slots
+from controller.shell.template import PodSettings
+from controller.shell.waits import Waits
+from controller.shell.watches import Watches
+from controller.shell.workers import Workers
+from trainer.contract.request import Stage
+
+log = logging.getLogger(__name__)
+
+RETRY_BASE_S = 0.25
+"""The first pause after an error; doubles up to ``requeue_cap_s``."""
+FINISH_S = 10.0
+"""How long reconciles under way may take after SIGTERM."""
+CONTROLLER_NAME = "tunekeeper"
+
+
+def wall_clock() -> datetime:
+    """The time, in the one place that reads it for the operator."""
+    return datetime.now(UTC)
+
+
+class Operator:
+    """One process of the operator, leader or standby."""
+
+    def __init__(self, client: Client, settings: OperatorSettings, identity: str) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self._relists: dict[str, int] = {}
+        self.queue: WorkQueue[Key] = WorkQueue(base_s=RETRY_BASE_S, cap_s=settings.requeue_cap_s)
+        self.ledger = Ledger(time.monotonic)
+        self.slots = Slots(settings.max_concurrent_runs, self.queue.add_after)
+        self.waits = Waits(client, settings.pending_grace_s, settings.events_period_s)
+        self.events = Recorder(client, controller=CONTROLLER_NAME, instance=identity)
+        self.watches = Watches(client, self.ledger, self.queue.add, self._forget, self.waits.forget)
+        self.poller = Poller(
+            self._targets, self.queue.add, settings.progress_port, settings.progress_period_s
+        )
+        self.elector = Elector(
+            client,
+            namespace=settings.namespace,
+            name=settings.lease_name,
+            identity=identity,
+            duration_s=settings.lease_duration_s,
+            renew_s=settings.lease_renew_s,
+            retry_s=settings.lease_retry_s,
+        )
+        self.workers = Workers(
+            self.queue, self._reconciler(client).reconcile, self.metrics, settings.workers
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until ``stop`` is set.
+
+        Raises:
+            LeadershipLost: another process may lead now; this one must end.
+            OSError: an address for health or metrics cannot be listened on.
+        """
+        async with AsyncExitStack() as stack:
+            await serve_health(
+                stack,
+                self._health(),
+                health_address=self.settings.health_address,
+                metrics_address=self.settings.metrics_address,
+            )
+            watching = [
+                asyncio.create_task(reflector.run()) for reflector in self.watches.named().values()
+            ]
+            telling = asyncio.create_task(self.events.run())
+            for task in (telling, *watching):
+                stack.push_async_callback(_cancelled, task)
+            await self._lead_until(stop, [telling, *watching])
+
+    async def _lead_until(self, stop: asyncio.Event, essential: list[asyncio.Task[None]]) -> None:
+        leading = asyncio.create_task(self.elector.run(self._lead))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait((leading, stopping, *essential), return_when=asyncio.FIRST_COMPLETED)
+            if stop.is_set():
+                await self._finish_work()
+            else:
+                _raise_first((leading, *essential))
+        finally:
+            await _cancelled(stopping)
+            await _cancelled(leading)  # releases the Lease
+
+    async def _finish_work(self) -> None:
+        """Let reconciles under way end, and events be written."""
+        log.info("stopping: finishing what is under way")
+        self.workers.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_S):
+                await self.workers.idle()
+                await self.events.flush()
+
+    async def _lead(self) -> None:
+        """The leader's work, until cancelled."""
+        await self.watches.wait_synced()
+        self.remember_runs()
+        self.metrics.leading(True)
+        log.info("leading")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.workers.run())
+                group.create_task(self.poller.run())
+        finally:
+            self.metrics.leading(False)
+
+    def remember_runs(self) -> None:
+        """Slots of the runs that the statuses record, and the line of those without one."""
+        for stored in self.watches.jobs.store.all():
+            meta, status = stored.metadata, glance_at_status(stored)
+            if is_under_way(status):
+                self.slots.hold(meta.uid)
+            elif (status.run is None or status.phase == State.QUEUED) and meta.creation_timestamp:
+                self.slots.expect(Place(meta.creation_timestamp, key_of(stored), meta.uid))
+
+    def _forget(self, gone: JobObject) -> None:
+        self.ledger.forget(gone.metadata.uid)
+        self.slots.forget(gone.metadata.uid)
+        self.queue.forget(key_of(gone))
+        self.metrics.forgotten(*key_of(gone))
+
+    def _targets(self) -> list[Target]:
+        """The pods that run and that a status records; others' answers mean nothing."""
+        found = (self._target(pod) for pod in self.watches.pods.store.all() if has_address(pod))
+        return [target for target in found if target is not None]
+
+    def _target(self, pod: Pod) -> Target | None:
+        key, labels = owner_key_of(pod), pod.metadata.labels
+        cached = self.watches.jobs.store.get(key) if key else None
+        if key is None or cached is None or labels.get(UID_LABEL) != cached.metadata.uid:
+            return None
+        run = glance_at_status(self.ledger.newest(cached)).run
+        told = (labels.get(RUN_LABEL), labels.get(STAGE_LABEL), labels.get(ATTEMPT_LABEL))
+        if run is None or told != (str(run.number), run.stage, str(run.attempt)):
+            return None
+        stage, uid = Stage(run.stage), cached.metadata.uid
+        speaker = Speaker(uid, run.number, stage, run.attempt, pod.metadata.uid)
+        return Target(key, speaker, pod.status.pod_ip)
+
+    def _health(self) -> Health:
+        return Health(self.watches.have_synced, self._silences_s, self._render_metrics)
+
+    def _silences_s(self) -> dict[str, float]:
+        return {
+            name: reflector.seconds_since_contact()
+            for name, reflector in self.watches.named().items()
+        }
+
+    def _render_metrics(self) -> bytes:
+        self.metrics.set_queue_depth(len(self.queue))
+        for name, reflector in self.watches.named().items():
+            self.metrics.set_watch_age(name, reflector.seconds_since_contact())
+            for _ in range(reflector.relists - self._relists.get(name, 0)):
+                self.metrics.relisted(name)
+            self._relists[name] = reflector.relists
+        return self.metrics.render()
+
+    def _reconciler(self, client: Client) -> Reconciler:
+        return Reconciler(
+            client=client,
+            observer=Observer(
+                self.watches.caches,
+                self.ledger,
+                self.waits,
+                self.slots,
+                self.poller,
+                core_settings(self.settings),
+                wall_clock,
+            ),
+            applier=Applier(
+                client,
+                self.ledger,
+                self.metrics,
+                pod_settings(self.settings),
+                self.elector.is_leader,
+            ),
+            publisher=Publisher(client, self.events, self.ledger, self.metrics),
+            ledger=self.ledger,
+            slots=self.slots,
+            waits=self.waits,
+            now=wall_clock,
+        )
+
+
+def core_settings(settings: OperatorSettings) -> Settings:
+    """What the core knows of the settings."""
+    return Settings(
+        retry_base_s=settings.retry_base_s,
+        retry_cap_s=settings.retry_cap_s,
+        images=Images(cpu=settings.image, trainer=settings.trainer_image),
+    )
+
+
+def pod_settings(settings: OperatorSettings) -> PodSettings:
+    """What the pods' template knows of the settings."""
+    return PodSettings(
+        image_pull_policy=settings.image_pull_policy,
+        fs_group=settings.fs_group,
+        progress_port=settings.progress_port,
+    )
+
+
+def is_under_way(status: StatusGlance) -> bool:
+    """Whether a stored status records a run that holds a slot."""
+    run = status.run
+    is_idle = status.phase in (State.SUSPENDED, State.QUEUED)
+    return run is not None and run.end_time is None and not is_idle
+
+
+def has_address(pod: Pod) -> bool:
+    """Whether the pod can be asked for its progress."""
+    return pod.status.phase == "Running" and bool(pod.status.pod_ip)
+
+
+def _raise_first(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """The error of a task that should have gone on for ever."""
+    for task in tasks:
+        if task.done():
+            task.result()
+            raise KubeError("a task of the operator ended although nothing had gone wrong")
+
+
+async def _cancelled(task: "asyncio.Task[Any]") -> None:
+    """End the task and wait for it; what it ended with has been told already."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,172 @@
+"""One key, looked at until nothing is left to do about it now."""
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from controller.api.read import read_metadata, read_status
+from controller.api.reasons import Reason
+from controller.core.decide import Decision, decide
+from controller.core.unreadable import refuse_unreadable
+from controller.errors import SpecError
+from controller.kube.client import Client
+from controller.kube.errors import ApiError, KubeError
+from controller.kube.objects import Key
+from controller.shell.apply import Applier, NotLeading, Scene, Stale
+from controller.shell.kinds import FINETUNEJOBS
+from controller.shell.ledger import Ledger, version
+from controller.shell.observe import Look, Observer, awaited_children, builtins_of
+from controller.shell.publish import Publisher
+from controller.shell.records import JobObject
+from controller.shell.slots import Slots
+from controller.shell.waits import Waits
+
+log = logging.getLogger(__name__)
+
+MAX_ROUNDS = 8
+"""A stage costs two; whoever needs more is taken again later, so that others come in between."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """When to look at the key again without being woken."""
+
+    after_s: float | None = None
+    """None: only when something changes."""
+    is_backoff: bool = False
+    """After a pause that grows each time: something failed, or was refused."""
+
+
+AT_ONCE = Again(after_s=0.0)
+NEVER = Again()
+BACKOFF = Again(is_backoff=True)
+
+
+@dataclass
+class Reconciler:
+    """Observe, decide, apply, publish: reads first, the status on every path, events last."""
+
+    client: Client
+    observer: Observer
+    applier: Applier
+    publisher: Publisher
+    ledger: Ledger
+    slots: Slots
+    waits: Waits
+    now: Callable[[], datetime]
+
+    async def reconcile(self, key: Key) -> Again:
+        """Look at the key until it is at rest, or has to wait.
+
+        Raises:
+            KubeError: the API server could not be used; try again later.
+        """
+        for _ in range(MAX_ROUNDS):
+            again = await self._round(key)
+            if again != AT_ONCE:
+                return again
+        return AT_ONCE
+
+    async def _round(self, key: Key) -> Again:
+        stored = self.observer.stored(key)
+        if stored is None:
+            return NEVER
+        try:
+            look = self.observer.look(stored)
+        except SpecError as error:
+            return await self._refuse(key, stored, error)
+        next_look_s = await self._look_at_waits(look)
+        failure, decision = await self._act(look)
+        if decision is None:
+            return self._again_when_stale(key, stored)
+        written = await self._publish(stored, decision)
+        if written is None:
+            return self._again_when_stale(key, stored)
+        self.publisher.count(look.job, decision.status, has_changed=written is not stored)
+        if failure is not None:
+            raise failure
+        return self._again(look, decision, next_look_s, has_written=written is not stored)
+
+    async def _refuse(self, key: Key, stored: JobObject, error: SpecError) -> Again:
+        """What cannot be read is said to be so, and what runs of it is stopped."""
+        family = self.observer.family(stored.metadata.uid)
+        metadata, status = read_metadata(builtins_of(stored)), read_status(stored.status)
+        decision = refuse_unreadable(metadata, status, family.children, error, self.now())
+        await self.applier.apply(Scene(stored, None, family.jobs), decision.actions)
+        self.slots.settle(metadata.uid, decision.status, is_alive=family.is_alive)
+        written = await self._publish(stored, decision)
+        return NEVER if written is not None else self._again_when_stale(key, stored)
+
+    async def _act(self, look: Look) -> tuple[KubeError | None, Decision | None]:
+        """The decision as it is after its actions; none when it was about what is no longer so."""
+        before = self.ledger.obstacle(look.job.metadata)
+        decision = decide(self.observer.observe(look))
+        failure: KubeError | None = None
+        try:
+            scene = Scene(look.stored, look.job, look.family.jobs)
+            await self.applier.apply(scene, decision.actions)
+        except Stale:
+            return None, None
+        except NotLeading:
+            raise
+        except KubeError as error:
+            failure = error
+        if self.ledger.obstacle(look.job.metadata) != before:
+            decision = decide(self.observer.observe(self.observer.look(look.stored)))
+        self.slots.settle(look.job.metadata.uid, decision.status, is_alive=look.family.is_alive)
+        return failure, decision
+
+    async def _publish(self, stored: JobObject, decision: Decision) -> JobObject | None:
+        """The object as it is stored; None when it has changed, and the live one is known now."""
+        try:
+            return await self.publisher.publish(stored, decision.status, decision.events)
+        except ApiError as error:
+            if not (error.is_conflict or error.is_not_found):
+                raise
+        await self._refresh(stored)
+        return None
+
+    async def _refresh(self, stored: JobObject) -> None:
+        """Read the object live, so that the next decision is about it."""
+        meta = stored.metadata
+        try:
+            answer = await self.client.get(FINETUNEJOBS, meta.namespace, meta.name)
+        except ApiError as error:
+            if error.is_not_found:
+                return
+            raise
+        live = msgspec.json.decode(answer, type=JobObject)
+        if live.metadata.uid == meta.uid:
+            self.ledger.remember(live)
+
+    async def _look_at_waits(self, look: Look) -> float:
+        """Read the events of children that take too long; seconds until the next look."""
+        now, soonest_s = self.now(), math.inf
+        for awaited in awaited_children(look):
+            left_s = self.waits.next_look_s(awaited, now)
+            if left_s <= 0:
+                await self.waits.look(look.job.metadata.namespace, awaited.subject, now)
+                left_s = self.waits.next_look_s(awaited, now)
+            soonest_s = min(soonest_s, left_s)
+        return soonest_s
+
+    def _again_when_stale(self, key: Key, stored: JobObject) -> Again:
+        """At once when a newer version is known; else the cache has to catch up first."""
+        newest = self.observer.stored(key)
+        is_newer = newest is not None and version(newest) > version(stored)
+        return AT_ONCE if is_newer else BACKOFF
+
+    def _again(
+        self, look: Look, decision: Decision, next_look_s: float, *, has_written: bool
+    ) -> Again:
+        obstacle = self.ledger.obstacle(look.job.metadata)
+        if obstacle is not None and obstacle.reason is not Reason.INVALID_SPEC:
+            return BACKOFF
+        if decision.requeue_after_s == 0:
+            return AT_ONCE if has_written else BACKOFF
+        after_s = min(next_look_s, decision.requeue_after_s or math.inf)
+        return NEVER if math.isinf(after_s) else Again(after_s=after_s)

@@ -1,0 +1,78 @@
+"""What the API server says when it will not have a Job, as something that people can read.
+
+Pure. A refusal that can heal without us (a quota, a policy, a name that is taken) is an obstacle
+and shows in the status; anything else is an error of this reconcile.
+"""
+
+import re
+from http import HTTPStatus
+
+from controller.api.reasons import Reason
+from controller.core.children import Obstacle
+from controller.kube.errors import ApiError
+
+MAX_WORDS = 600
+
+NOT_OBSTACLES = frozenset(
+    {
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+"""Answers that say nothing about the object; the request is simply made again later."""
+
+_SHOWN_VALUE = re.compile(r'(\bvalue: )(?:"(?:[^"\\]|\\.)*"|\{.*?\}(?=: |$))')
+
+_DENIED = re.compile(r"\bdenied\b|admission webhook", re.IGNORECASE)
+"""Words of webhooks and admission policies, which may refuse with 422 too."""
+
+
+def refusal_of(error: ApiError, *, name: str) -> Obstacle | None:
+    """Why the Job was not created; None when the answer is no verdict on it."""
+    is_ours_to_show = (
+        HTTPStatus.BAD_REQUEST <= error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        and error.status not in NOT_OBSTACLES
+    )
+    if not is_ours_to_show:
+        return None
+    said = words(error.message)
+    if error.is_forbidden and "exceeded quota" in error.message:
+        remedy = "it starts when the quota has room; raise the quota or end other work"
+        return Obstacle(Reason.QUOTA_EXCEEDED, f"Job {name}: {said}; {remedy}")
+    if error.is_invalid and not _DENIED.search(error.message):
+        text = f"Job {name} cannot be made from this spec: {said}; change spec.compute"
+        return Obstacle(Reason.INVALID_SPEC, text)
+    remedy = "change spec.compute, or the policy; it is tried again"
+    return Obstacle(Reason.ADMISSION_DENIED, f"Job {name}: {said}; {remedy}")
+
+
+def name_conflict(name: str) -> Obstacle:
+    """Somebody else's Job has the name of a child of ours."""
+    return Obstacle(
+        Reason.NAME_CONFLICT,
+        f"Job {name} exists and does not belong to this object; delete it or let it be deleted,"
+        " it is never touched from here",
+    )
+
+
+def being_deleted(name: str) -> Obstacle:
+    """The Job of this very attempt is on its way out."""
+    return Obstacle(Reason.STOPPING, f"Job {name} is being deleted; it starts again after that")
+
+
+def still_ending(pod: str, attempt: str, node: str) -> Obstacle:
+    """A pod of an earlier attempt is alive, or nobody knows that it is dead."""
+    return Obstacle(
+        Reason.STOPPING,
+        f"pod {pod} of attempt {attempt} has not ended on node {node or '(none)'}; the next attempt"
+        " starts when it has; if the node is lost, delete the Node object or the pod by force",
+    )
+
+
+def words(message: str) -> str:
+    """The server's words, one line, cut, and without the values that they quote."""
+    hidden = _SHOWN_VALUE.sub(r"\1(not shown)", " ".join(message.split()))
+    return hidden if len(hidden) <= MAX_WORDS else f"{hidden[:MAX_WORDS]}..."

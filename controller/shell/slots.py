@@ -1,0 +1,126 @@
+"""Slots of ``max_concurrent_runs``: who holds one, and who is next. Oldest object first.
+
+A slot is taken when the decision that records the run is made, before its status is written, so
+that two reconciles at once never take the same one; it is given back by the decision after which
+no run is under way. Nothing of this is stored: after a restart the runs that the statuses record
+hold theirs.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controller.api.finetunejob import FineTuneJob
+from controller.api.status import FineTuneJobStatus
+from controller.core.conditions import State
+from controller.core.intent import Want, read_intent
+from controller.kube.objects import Key
+
+SHOWN_AT_ONCE = 16
+"""So many of those who wait see their new position at once, the others a little later."""
+SHOWN_LATER_S = 30.0
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A place in the line: the oldest object first, then by name."""
+
+    created: datetime
+    key: Key
+    uid: str
+
+
+def position(place: Place, waiting: Iterable[Place], free: int) -> int:
+    """0: a slot is free for it; n: it is the n-th of those for whom there is none."""
+    ahead = sum(1 for other in waiting if other < place)
+    return max(0, ahead + 1 - free)
+
+
+def wants_slot(job: FineTuneJob) -> bool:
+    """Whether the object has work to do and may do it."""
+    if job.spec.suspend:
+        return False
+    run = job.status.run
+    is_under_way = run is not None and run.end_time is None
+    return is_under_way or read_intent(job).want is not Want.NOTHING
+
+
+def holds_slot(status: FineTuneJobStatus) -> bool:
+    """Whether what a decision made of the object keeps its slot."""
+    run = status.run
+    is_under_way = run is not None and run.end_time is None
+    return is_under_way and status.phase not in (State.SUSPENDED, State.FAILED, State.QUEUED)
+
+
+@dataclass
+class Slots:
+    """The slots of one fleet. A limit of 0 is no limit, and nothing is counted."""
+
+    limit: int
+    wake: Callable[[Key, float], None]
+    """Asks for a key to be decided again after so many seconds."""
+    _holding: set[str] = field(default_factory=set)
+    _waiting: dict[str, Place] = field(default_factory=dict)
+
+    def hold(self, uid: str) -> None:
+        """The object's run was under way before this process began."""
+        if self.limit:
+            self._holding.add(uid)
+
+    def expect(self, place: Place) -> None:
+        """The object has never run: it is in the line before anyone decides about it."""
+        if self.limit:
+            self._waiting[place.uid] = place
+
+    def take(self, job: FineTuneJob, *, is_alive: bool) -> int:
+        """The object's position now; 0 also takes the slot."""
+        uid = job.metadata.uid
+        if not self.limit or uid in self._holding:
+            return 0
+        if not is_alive and not wants_slot(job):
+            return 0
+        place = place_of(job)
+        free = max(0, self.limit - len(self._holding))
+        now = 0 if is_alive else position(place, self._waiting.values(), free)
+        if now:
+            self._waiting[uid] = place
+        else:
+            self._waiting.pop(uid, None)
+            self._holding.add(uid)
+        return now
+
+    def settle(self, uid: str, status: FineTuneJobStatus, *, is_alive: bool) -> None:
+        """What the decision made of the object: it keeps its slot or place, or gives it back."""
+        if not self.limit:
+            return
+        if status.phase != State.QUEUED:
+            self._leave_line(uid)
+        if is_alive or holds_slot(status):
+            self._holding.add(uid)
+        else:
+            self._give_back(uid)
+
+    def forget(self, uid: str) -> None:
+        """The object is gone."""
+        self._leave_line(uid)
+        self._give_back(uid)
+
+    def _give_back(self, uid: str) -> None:
+        if uid in self._holding:
+            self._holding.discard(uid)
+            self._show_positions()
+
+    def _leave_line(self, uid: str) -> None:
+        if self._waiting.pop(uid, None) is not None:
+            self._show_positions()
+
+    def _show_positions(self) -> None:
+        for index, place in enumerate(sorted(self._waiting.values())):
+            self.wake(place.key, 0.0 if index < SHOWN_AT_ONCE else SHOWN_LATER_S)
+
+
+def place_of(job: FineTuneJob) -> Place:
+    """Where the object stands in the line."""
+    meta = job.metadata
+    assert meta.creation_timestamp is not None  # noqa: S101 - an API server has set it
+    return Place(meta.creation_timestamp, (meta.namespace, meta.name), meta.uid)

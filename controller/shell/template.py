@@ -1,0 +1,201 @@
+"""The Job of one attempt: a pure function of the object, the action and the settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controller.api.compute import Compute, Resources
+from controller.api.finetunejob import KIND, FineTuneJob
+from controller.api.meta import API_VERSION
+from controller.core.actions import StartStage
+from controller.core.naming import short_hash
+from controller.shell.environment import environment
+from controller.shell.kinds import (
+    ATTEMPT_LABEL,
+    CHILD_SELECTOR,
+    JOB_LABEL,
+    RUN_LABEL,
+    SPEC_HASH_LABEL,
+    STAGE_LABEL,
+    UID_LABEL,
+)
+from controller.shell.places import mounts, volumes
+from trainer.contract.failures import EXIT_CODES
+from trainer.contract.request import DEFAULT_OUTCOME, Stage, StageRequest
+
+Json = dict[str, Any]
+
+CONTAINER = "stage"
+PORT_NAME = "metrics"
+GRACE_SECONDS = 120
+"""Time to write a checkpoint after SIGTERM."""
+
+DEFAULT_REQUESTS: Mapping[Stage, Mapping[str, str]] = {
+    Stage.PREPARE: {"cpu": "500m", "memory": "1Gi"},
+    Stage.TRAIN: {"cpu": "1", "memory": "4Gi"},
+    Stage.JUDGE: {"cpu": "500m", "memory": "1Gi"},
+}
+
+NEVER_COPIED = (
+    "app.kubernetes.io/instance",
+    "argocd.argoproj.io/",
+    "kustomize.toolkit.fluxcd.io/",
+)
+"""What Argo CD and Flux recognise their own objects by: they would delete what bears it."""
+
+MAX_POLICY_RULES = 20
+"""The API server takes no more."""
+
+
+@dataclass(frozen=True)
+class PodSettings:
+    """The operator's settings that every pod shares."""
+
+    image_pull_policy: str = "IfNotPresent"
+    """Empty: as Kubernetes chooses by the image's tag."""
+    fs_group: int = 65532
+    """0: none; where a platform gives each namespace its own."""
+    progress_port: int = 9090
+
+
+def job_manifest(job: FineTuneJob, action: StartStage, pods: PodSettings) -> Json:
+    """The Job to create."""
+    labels = child_labels(action.request)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": action.name,
+            "namespace": job.metadata.namespace,
+            "labels": labels,
+            "ownerReferences": [_owner(job)],
+        },
+        "spec": {
+            "backoffLimit": 0,
+            "completions": 1,
+            "parallelism": 1,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {"rules": _rules()},
+            "template": {
+                "metadata": _template_metadata(job.spec.compute, labels),
+                "spec": _pod(job.spec.compute, action, pods),
+            },
+        },
+    }
+
+
+def child_labels(request: StageRequest) -> dict[str, str]:
+    """What a Job and its pods are known by."""
+    label, _, us = CHILD_SELECTOR.partition("=")
+    return {
+        label: us,
+        JOB_LABEL: request.job.name,
+        UID_LABEL: request.job.uid,
+        RUN_LABEL: str(request.run),
+        STAGE_LABEL: request.stage.value,
+        ATTEMPT_LABEL: str(request.attempt),
+        SPEC_HASH_LABEL: short_hash(request.spec_hash),
+    }
+
+
+def _owner(job: FineTuneJob) -> Json:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": job.metadata.name,
+        "uid": job.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _rules() -> list[Json]:
+    """The first that matches is what the Job's condition tells; a disruption before its code."""
+    disruption = {
+        "action": "FailJob",
+        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+    }
+    return [disruption, *(_rule(code) for code in sorted(EXIT_CODES.values()))]
+
+
+def _rule(exit_code: int) -> Json:
+    codes = {"containerName": CONTAINER, "operator": "In", "values": [exit_code]}
+    return {"action": "FailJob", "onExitCodes": codes}
+
+
+def _template_metadata(compute: Compute, labels: Mapping[str, str]) -> Json:
+    metadata: Json = {"labels": {**_copied(compute.pod_labels), **labels}}
+    annotations = _copied(compute.pod_annotations)
+    return metadata | ({"annotations": annotations} if annotations else {})
+
+
+def _copied(theirs: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in theirs.items() if not name.startswith(NEVER_COPIED)}
+
+
+def _pod(compute: Compute, action: StartStage, pods: PodSettings) -> Json:
+    security: Json = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    if pods.fs_group:
+        security |= {"fsGroup": pods.fs_group, "fsGroupChangePolicy": "OnRootMismatch"}
+    return {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": security,
+        "containers": [_container(compute, action, pods)],
+        "volumes": volumes(action.request.spec, compute.cache_volume_claim),
+        **_placement(compute, action.request.stage),
+    }
+
+
+def _placement(compute: Compute, stage: Stage) -> Json:
+    """Where the pod may run, and as whom; what is not set is not written."""
+    is_train = stage is Stage.TRAIN
+    written = compute.model_dump(mode="json", by_alias=True, exclude_none=True)
+    names = (
+        "nodeSelector",
+        "tolerations",
+        "affinity",
+        "priorityClassName",
+        "imagePullSecrets",
+        "serviceAccountName",
+        *(("runtimeClassName",) if is_train else ()),
+    )
+    return {name: written[name] for name in names if written.get(name)}
+
+
+def _container(compute: Compute, action: StartStage, pods: PodSettings) -> Json:
+    stage = action.request.stage
+    policy = {"imagePullPolicy": pods.image_pull_policy} if pods.image_pull_policy else {}
+    return {
+        "name": CONTAINER,
+        "image": action.image,
+        **policy,
+        "command": ["python", "-P", "-m", "trainer", stage.value],
+        "env": environment(action.request, compute.env, port=pods.progress_port),
+        "ports": [{"name": PORT_NAME, "containerPort": pods.progress_port}],
+        "resources": _resources(compute, stage),
+        "terminationMessagePath": DEFAULT_OUTCOME,
+        "terminationMessagePolicy": "File",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": mounts(action.request.spec),
+    }
+
+
+def _resources(compute: Compute, stage: Stage) -> Json:
+    """As the spec says, else little; GPUs are asked for by ``compute.gpus`` alone."""
+    is_train = stage is Stage.TRAIN
+    asked = compute.resources if is_train else compute.cpu_stage_resources
+    resources = asked or Resources(requests=dict(DEFAULT_REQUESTS[stage]))
+    gpu = compute.gpu_resource_name
+    requests = {name: value for name, value in resources.requests.items() if name != gpu}
+    limits = {name: value for name, value in resources.limits.items() if name != gpu}
+    if is_train and compute.gpus:
+        limits[gpu] = compute.gpus
+    written = {"requests": requests, "limits": limits}
+    return {name: amounts for name, amounts in written.items() if amounts}

@@ -1,0 +1,143 @@
+"""Why a pod does not start: read from its events, and only when it takes too long."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import Struct
+
+from controller.api.reasons import Reason
+from controller.core.children import Child, Obstacle
+from controller.kube.client import Client
+from controller.kube.errors import KubeError
+from controller.kube.resources import CORE_EVENTS
+from controller.shell.refusals import words
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Series(Struct, rename="camel"):
+    """An event that happened more than once."""
+
+    last_observed_time: datetime | None = None
+
+
+class ReadEvent(Struct, rename="camel"):
+    """One event, as far as it tells why something does not start."""
+
+    reason: str = ""
+    message: str = ""
+    last_timestamp: datetime | None = None
+    event_time: datetime | None = None
+    series: Series | None = None
+
+    def time(self) -> datetime:
+        """When it last happened; each writer of events fills in another field."""
+        seen = self.series.last_observed_time if self.series else None
+        return max(filter(None, (seen, self.last_timestamp, self.event_time)), default=LONG_AGO)
+
+
+class EventList(Struct):
+    """The answer to a LIST."""
+
+    items: list[ReadEvent] = msgspec.field(default_factory=list)
+
+
+GOOD_SIGNS = frozenset({"SuccessfulCreate", "Scheduled", "Pulled", "Created", "Started"})
+"""What came before one of these is over."""
+
+IMAGE_REASONS = frozenset({"ErrImageNeverPull", "InspectFailed", "InvalidImageName"})
+HOST_REASONS = frozenset(
+    {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"}
+)
+_IMAGE_WORDS = re.compile(r"pull.*image|image.*pull|ErrImage|InvalidImageName", re.IGNORECASE)
+
+
+def read_events(events: Sequence[ReadEvent]) -> Obstacle | None:
+    """The obstacle that the newest telling event speaks of."""
+    for event in sorted(events, key=ReadEvent.time, reverse=True):
+        if event.reason in GOOD_SIGNS:
+            return None
+        found = _read_event(event)
+        if found is not None:
+            return found
+    return None
+
+
+def _read_event(event: ReadEvent) -> Obstacle | None:
+    said = words(event.message)
+    if event.reason == "FailedCreate":
+        is_quota = "exceeded quota" in event.message
+        reason = Reason.QUOTA_EXCEEDED if is_quota else Reason.ADMISSION_DENIED
+        return Obstacle(reason, f"the pod was refused: {said}")
+    if event.reason == "FailedScheduling":
+        return Obstacle(Reason.UNSCHEDULABLE, f"no node takes the pod: {said}")
+    if event.reason in IMAGE_REASONS or (
+        event.reason in ("Failed", "BackOff") and _IMAGE_WORDS.search(event.message)
+    ):
+        return Obstacle(
+            Reason.IMAGE_PULL,
+            f"{said}; check the image's name, that the node can reach its registry, and"
+            " spec.compute.imagePullSecrets",
+        )
+    if event.reason in HOST_REASONS:
+        return Obstacle(Reason.PENDING, f"the node cannot start the pod yet: {said}")
+    return None
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """A child that has not started."""
+
+    child: Child
+    subject: str
+    """Whose events say why: the uid of its pod, or of its Job where there is no pod."""
+    since: datetime
+
+
+@dataclass
+class _Looked:
+    at: datetime
+    found: Obstacle | None
+
+
+@dataclass
+class Waits:
+    """What keeps children from starting; one LIST per child and period."""
+
+    client: Client
+    grace_s: float
+    period_s: float
+    _looked: dict[str, _Looked] = field(default_factory=dict)
+    """By the uid of the pod, or of the Job that has none."""
+
+    def known(self, subject: str) -> Obstacle | None:
+        """What the last look found."""
+        looked = self._looked.get(subject)
+        return looked.found if looked else None
+
+    def next_look_s(self, awaited: Awaited, now: datetime) -> float:
+        """Seconds until the events are worth a look; 0: now."""
+        looked = self._looked.get(awaited.subject)
+        if looked is not None:
+            return max(0.0, self.period_s - (now - looked.at).total_seconds())
+        return max(0.0, self.grace_s - (now - awaited.since).total_seconds())
+
+    async def look(self, namespace: str, subject: str, now: datetime) -> None:
+        """Read the events about the subject; what cannot be read leaves what was known."""
+        before = self.known(subject)
+        self._looked[subject] = _Looked(now, before)
+        try:
+            answer = await self.client.list(
+                CORE_EVENTS, namespace, field_selector=f"involvedObject.uid={subject}"
+            )
+            found = read_events(msgspec.json.decode(answer, type=EventList).items)
+        except (KubeError, msgspec.MsgspecError):
+            return
+        self._looked[subject] = _Looked(now, found)
+
+    def forget(self, subject: str) -> None:
+        """The subject is gone, or runs."""
+        self._looked.pop(subject, None)

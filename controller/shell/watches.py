@@ -1,0 +1,122 @@
+"""The four watches, and which key each change wakes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.kube.client import Client
+from controller.kube.objects import Key, KubeObject, key_of
+from controller.kube.reflector import Reflector
+from controller.kube.resources import JOBS, PODS
+from controller.shell.glance import base_models_of, owner_key_of, owner_uid_of
+from controller.shell.kinds import BASEMODELS, CHILD_SELECTOR, FINETUNEJOBS
+from controller.shell.ledger import Ledger
+from controller.shell.observe import BASE_INDEX, OWNER_INDEX, Caches
+from controller.shell.records import Job, JobObject, Pod
+
+
+@dataclass
+class Watches:
+    """Fills the caches. Says which keys have news, and which objects are gone."""
+
+    client: Client
+    ledger: Ledger
+    wake: Callable[[Key], None]
+    forget: Callable[[JobObject], None]
+    """A FineTuneJob is gone."""
+    forget_wait: Callable[[str], None]
+    """A Job is gone, or a pod is past waiting; by uid."""
+    jobs: Reflector[JobObject] = field(init=False)
+    base_models: Reflector[JobObject] = field(init=False)
+    children: Reflector[Job] = field(init=False)
+    pods: Reflector[Pod] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make the reflectors; nothing is asked before they run."""
+        owner = {OWNER_INDEX: owner_uid_of}
+        self.jobs = Reflector(
+            self.client,
+            FINETUNEJOBS,
+            JobObject,
+            indexes={BASE_INDEX: base_models_of},
+            on_change=self.job_changed,
+        )
+        self.base_models = Reflector(
+            self.client, BASEMODELS, JobObject, on_change=self.base_model_changed
+        )
+        self.children = Reflector(
+            self.client,
+            JOBS,
+            Job,
+            label_selector=CHILD_SELECTOR,
+            indexes=owner,
+            on_change=self.child_changed,
+        )
+        self.pods = Reflector(
+            self.client,
+            PODS,
+            Pod,
+            label_selector=CHILD_SELECTOR,
+            indexes=owner,
+            on_change=self.pod_changed,
+        )
+
+    @property
+    def caches(self) -> Caches:
+        """What the reflectors keep."""
+        return Caches(self.jobs.store, self.base_models.store, self.children.store, self.pods.store)
+
+    def named(self) -> "dict[str, Reflector[Any]]":
+        """The reflectors by the name of what they watch."""
+        return {
+            "finetunejobs": self.jobs,
+            "basemodels": self.base_models,
+            "jobs": self.children,
+            "pods": self.pods,
+        }
+
+    def have_synced(self) -> bool:
+        """Whether every cache was filled once."""
+        return all(reflector.has_synced for reflector in self.named().values())
+
+    async def wait_synced(self) -> None:
+        """Return once every cache was filled."""
+        for reflector in self.named().values():
+            await reflector.wait_synced()
+
+    def job_changed(self, old: JobObject | None, new: JobObject | None) -> None:
+        """A FineTuneJob has news, unless it is the echo of an own write."""
+        if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+            self.forget(old)
+        if new is not None and not self.ledger.is_own(new):
+            self.wake(key_of(new))
+
+    def base_model_changed(self, old: JobObject | None, new: JobObject | None) -> None:
+        """Every FineTuneJob that names the BaseModel has news."""
+        namespace, name = key_of(self._there(old, new))
+        for job in self.jobs.store.by_index(BASE_INDEX, f"{namespace}/{name}"):
+            self.wake(key_of(job))
+
+    def child_changed(self, old: Job | None, new: Job | None) -> None:
+        """The FineTuneJob of a Job has news."""
+        child: Job = self._there(old, new)
+        if new is None:
+            self.ledger.gone(next(iter(owner_uid_of(child)), ""), child)
+            self.forget_wait(child.metadata.uid)
+        self._wake_owner(child)
+
+    def pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        """The FineTuneJob of a pod has news."""
+        pod: Pod = self._there(old, new)
+        if new is None or pod.status.phase not in ("", "Pending"):
+            self.forget_wait(pod.metadata.uid)
+        self._wake_owner(pod)
+
+    def _wake_owner(self, child: KubeObject) -> None:
+        key = owner_key_of(child)
+        if key is not None:
+            self.wake(key)
+
+    @staticmethod
+    def _there(old: Any, new: Any) -> Any:  # noqa: ANN401 - an object of either side
+        return old if new is None else new

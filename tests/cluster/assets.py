@@ -1,0 +1,175 @@
+"""The real programs that the tests run, built once from the Go modules committed beside this file.
+
+``python -m cluster.assets [NAME...]`` builds them from the command line (all without a name).
+A build is kept outside the tree in a folder named after its version and its sources, so a changed
+``go.mod`` is another build, and two processes that want the same program build it once.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster import prometheus
+from cluster.gotool import go_build
+
+MODULES = Path(__file__).parent / "go"
+GO_VERSION = re.compile(r"v(\d+\.\d+\.\d+\S*)")
+
+
+@dataclass(frozen=True)
+class GoModule:
+    """A folder below ``go/`` and the programs that are built from it."""
+
+    folder: str
+    of: str
+    """The required module after whose version the folder in the cache is named."""
+    packages: dict[str, str]
+    """Program -> package and what its build takes on two cores, the first time."""
+    has_git_version: bool = False
+    """Whether the programs are told their version by the linker, as Kubernetes' are."""
+
+    @property
+    def root(self) -> Path:
+        """Where go.mod is."""
+        return MODULES / self.folder
+
+    @property
+    def version(self) -> str:
+        """Of the required module, as go.mod locks it: ``v1.36.3``."""
+        locked = re.search(rf"{re.escape(self.of)} (v\S+)", (self.root / "go.mod").read_text())
+        assert locked, f"{self.root}/go.mod does not require {self.of}"
+        return locked[1]
+
+    def cache(self) -> Path:
+        """Where its programs are kept."""
+        sources = [*sorted(self.root.glob("*.go")), self.root / "go.mod"]
+        digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
+        return cache_root() / f"{self.folder}-{self.version}-{digest[:12]}" / "bin"
+
+    def linker_flags(self) -> str:
+        """Without symbols; with the version where the program would not know it."""
+        version = f" -X k8s.io/component-base/version.gitVersion={self.version}"
+        return "-s -w" + (version if self.has_git_version else "")
+
+
+KUBERNETES = GoModule(
+    "kubernetes",
+    "k8s.io/kubernetes",
+    {
+        name: f"k8s.io/kubernetes/cmd/{name}"
+        for name in (
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kubectl",
+            "kubelet",
+        )
+    },
+    has_git_version=True,
+)
+ETCD = GoModule("etcd", "go.etcd.io/etcd/server/v3", {"etcd": "go.etcd.io/etcd/server/v3"})
+VERSITYGW = GoModule(
+    "versitygw",
+    "github.com/versity/versitygw",
+    {"versitygw": "github.com/versity/versitygw/cmd/versitygw"},
+)
+KSTATUS = GoModule("kstatus", "sigs.k8s.io/cli-utils", {"kstatus": "."})
+ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS)
+BUILT = {name: module for module in ALL for name in module.packages}
+FROM_DEBIAN = ("prometheus", "promtool")
+ENVTEST = {*ETCD.packages, *KUBERNETES.packages}
+"""What the folder that KUBEBUILDER_ASSETS names may hold."""
+
+
+def cache_root() -> Path:
+    """Where builds are kept: outside the tree, shared by all checkouts."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("TUNEKEEPER_TEST_CACHE") or home / "tunekeeper-test")
+
+
+def binary(name: str) -> Path:
+    """The program, built now if it was never built.
+
+    Raises:
+        LookupError: no such program is known.
+        BuildFailed: it could not be built; says why and what to do.
+    """
+    if name in FROM_DEBIAN:
+        return prometheus.find(name)
+    if name not in BUILT:
+        raise LookupError(f"{name!r} is not one of {', '.join([*BUILT, *FROM_DEBIAN])}")
+    given = _given(name)
+    return given or _built(BUILT[name], name)
+
+
+def _given(name: str) -> Path | None:
+    """The program in KUBEBUILDER_ASSETS; envtest's archive lacks some, which are built then."""
+    folder = os.environ.get("KUBEBUILDER_ASSETS", "")
+    if not folder or name not in ENVTEST:
+        return None
+    if not Path(folder).is_dir():
+        raise LookupError(f"KUBEBUILDER_ASSETS={folder} is no directory; mend or unset it")
+    found = Path(folder).resolve() / name
+    return found if os.access(found, os.X_OK) else None
+
+
+def _built(module: GoModule, name: str) -> Path:
+    found = module.cache() / name
+    if found.is_file():
+        return found
+    found.parent.mkdir(parents=True, exist_ok=True)
+    with locked(found.parent / ".lock"):
+        if not found.is_file():
+            _build(module, name, found)
+    return found
+
+
+def _build(module: GoModule, name: str, found: Path) -> None:
+    """Built beside its place and moved there whole: who sees the name sees a finished program."""
+    took = _usual_time(name)
+    say(f"building {name} ({module.of} {module.version}) into {found.parent}; usually {took}")
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=found.parent, prefix=".building-") as scratch:
+        made = Path(scratch) / name
+        go_build(module.root, module.packages[name], made, module.linker_flags(), cache_root())
+        made.replace(found)
+    say(f"built {name} in {time.monotonic() - start:.0f} s")
+
+
+def _usual_time(name: str) -> str:
+    """On two cores with nothing in Go's own cache; seen, not promised."""
+    minutes = {"kube-apiserver": "4 minutes", "versitygw": "2 minutes"}
+    return minutes.get(name, "a minute") + " the first time"
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Held by one process at a time; the kernel lets go of it when the process dies."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def say(text: str) -> None:
+    """Tell whoever waits."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def main(names: list[str]) -> int:
+    """Print where each program is."""
+    for name in names or BUILT:
+        sys.stdout.write(f"{binary(name)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,54 @@
+"""What a Grafana dashboard asks of Prometheus: its variables and every query of every panel."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+LABEL_VALUES = re.compile(r"^label_values\((?P<selector>.+), (?P<label>\w+)\)$")
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query of one panel."""
+
+    panel: str
+    expression: str
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A template variable: the values of a label over a selector."""
+
+    name: str
+    selector: str
+    label: str
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The dashboard's JSON."""
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+def variables(dashboard: Mapping[str, Any]) -> Iterator[Variable]:
+    """Its query variables, in order; each may use those before it."""
+    for variable in dashboard["templating"]["list"]:
+        if variable["type"] == "query":
+            found = LABEL_VALUES.match(variable["query"]["query"])
+            assert found, f"{variable['name']}: only label_values(selector, label) is used"
+            yield Variable(variable["name"], found["selector"], found["label"])
+
+
+def queries(dashboard: Mapping[str, Any]) -> Iterator[Query]:
+    """Every query of every panel."""
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            yield Query(panel["title"], target["expr"])
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """The text with Grafana's variables put in, as Grafana does."""
+    return re.sub(r"\$(\w+)", lambda found: values.get(found[1], found[0]), text)

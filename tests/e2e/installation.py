@@ -1,0 +1,88 @@
+"""Tunekeeper installed on the node as the README says: `kubectl apply -k manifests/default`.
+
+The images are on the node under the names in the manifests; there is no registry to pull from.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.api import Json
+from cluster.node.node import Node
+from cluster.plane import ControlPlane
+from cluster.process import wait_until
+
+ROOT = Path(__file__).parents[2]
+MANIFESTS = ROOT / "manifests" / "default"
+CRDS = ROOT / "manifests" / "crd"
+NAMESPACE, DEPLOYMENT = "tunekeeper-system", "tunekeeper-controller"
+IMAGES_ENV = "TUNEKEEPER_E2E_IMAGES"
+KEEP_ENV = "TUNEKEEPER_E2E_KEEP_IMAGES"
+NAMES = ("tunekeeper", "tunekeeper-trainer")
+AVAILABLE_WITHIN_S = 180
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The operator in its cluster."""
+
+    plane: ControlPlane
+    node: Node
+
+    def controller_pod(self) -> str:
+        """Name of the controller's running pod; empty while there is none."""
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods"
+        pods = [one for one in self.plane.api.get(path)["items"] if _is_running(one)]
+        return pods[0]["metadata"]["name"] if pods else ""
+
+    def kill_controller(self) -> str:
+        """End the controller's process without a grace period; the name of its pod."""
+        name = self.controller_pod()
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}"
+        self.plane.api.delete(path, {"gracePeriodSeconds": 0})
+        return name
+
+
+def _is_running(pod: Json) -> bool:
+    return pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
+
+
+def load_images(node: Node) -> None:
+    """Import both images, under the names that the manifests ask for.
+
+    The archives are deleted unless $TUNEKEEPER_E2E_KEEP_IMAGES is set: they are gigabytes.
+    """
+    for archive in archives():
+        node.runtime.load(archive)
+        if not os.environ.get(KEEP_ENV):
+            archive.unlink()
+
+
+def archives() -> list[Path]:
+    """What `images/build.sh --archive` wrote to $TUNEKEEPER_E2E_IMAGES.
+
+    Raises:
+        FileNotFoundError: one of them is not there.
+    """
+    folder = Path(os.environ.get(IMAGES_ENV) or ROOT / "build" / "images")
+    found = [folder / f"{name}.tar" for name in NAMES]
+    for path in found:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: run `images/build.sh --archive {folder}` first")
+    return found
+
+
+def install(plane: ControlPlane, node: Node) -> Installation:
+    """What the README says, and wait until the controller is available."""
+    plane.kubectl("apply", "-k", MANIFESTS)
+    try:
+        wait_until(lambda: _is_available(plane), "the controller is available", AVAILABLE_WITHIN_S)
+    except TimeoutError as error:
+        said = plane.kubectl("describe", "pod", "-n", NAMESPACE, check=False).stdout
+        raise TimeoutError(f"{error}\n{said}") from None
+    return Installation(plane, node)
+
+
+def _is_available(plane: ControlPlane) -> bool:
+    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{DEPLOYMENT}"
+    return bool(plane.api.get(path).get("status", {}).get("availableReplicas"))

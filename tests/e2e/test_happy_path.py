@@ -1,0 +1,82 @@
+"""From `kubectl apply` to an adapter: the tiny model, whole."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from cluster import dashboards
+from cluster.prometheus import Prometheus
+from e2e.objects import BASE, OUTPUT
+from e2e.story import MONITORING, Story
+from e2e.tenant import condition
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+pytestmark = pytest.mark.e2e
+
+VERDICTS = {"Promote", "Inconclusive", "Reject", "NotNeeded"}
+STAGES = ("prepare", "train", "judge")
+
+
+def test_a_job_ends_with_a_verdict(undisturbed: Story) -> None:
+    status = undisturbed.end
+    assert condition(status, "Succeeded")[0] == "True", status
+    assert condition(status, "Finished")[0] == "True"
+    assert status["phase"] == "Succeeded"
+    assert status["evaluation"]["verdict"] in VERDICTS
+
+
+def test_progress_moves_while_it_trains(undisturbed: Story) -> None:
+    reports = [one["progress"] for one in undisturbed.statuses if one.get("progress")]
+    steps = {one["step"] for one in reports if one["stage"] == "train"}
+    assert len(steps) >= 3, reports
+
+
+def test_each_stage_ran_once(undisturbed: Story) -> None:
+    tenant = undisturbed.sample.tenant
+    jobs = {stage: len(tenant.stage_jobs(undisturbed.job, stage)) for stage in STAGES}
+    assert jobs == dict.fromkeys(STAGES, 1)
+
+
+def test_its_events_tell_of_every_stage_and_the_end(undisturbed: Story) -> None:
+    events = undisturbed.sample.tenant.events(undisturbed.job)
+    notes = " ".join(one["note"] for one in events)
+    assert [stage for stage in STAGES if stage not in notes] == [], events
+    assert undisturbed.end["evaluation"]["verdict"] in {one["reason"] for one in events}, events
+
+
+def test_the_adapter_in_the_store_loads_with_plain_peft(undisturbed: Story, tmp_path: Path) -> None:
+    adapter, base = tmp_path / "adapter", tmp_path / "base"
+    objects = undisturbed.sample.objects
+    objects.get_tree(BASE, "tiny/", base)
+    objects.get_tree(OUTPUT, adapter_prefix(undisturbed), adapter)
+    tuned = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), adapter)
+    tokens = torch.tensor([[3, 4, 5]])
+    with torch.no_grad(), tuned.disable_adapter():
+        before = tuned(tokens).logits
+    with torch.no_grad():
+        assert not torch.equal(tuned(tokens).logits, before)
+
+
+def adapter_prefix(story: Story) -> str:
+    """Where the run's one adapter is."""
+    run = f"{story.sample.output(story.job)}/runs/{story.end['run']['id']}/"
+    keys = story.sample.objects.server.keys(OUTPUT, run)
+    configs = [key for key in keys if key.endswith("/adapter/adapter_config.json")]
+    assert len(configs) == 1, json.dumps(keys, indent=1)
+    return configs[0].removesuffix("adapter_config.json")
+
+
+def test_every_panel_of_the_dashboards_had_data(undisturbed: Story) -> None:
+    assert undisturbed.unanswered == []
+
+
+def test_the_variables_of_the_dashboards_offer_the_job(
+    undisturbed: Story, prometheus: Prometheus
+) -> None:
+    values = {"namespace": undisturbed.sample.tenant.namespace, "finetunejob": undisturbed.job}
+    for path in sorted((MONITORING / "dashboards").glob("*.json")):
+        for variable in dashboards.variables(dashboards.load(path)):
+            found = prometheus.series(dashboards.filled(variable.selector, values))
+            assert values[variable.name] in {one[variable.label] for one in found}

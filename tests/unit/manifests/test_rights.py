@@ -1,0 +1,103 @@
+"""The rights that the installation gives: exactly these, and none that could grow."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+RBAC = Path(__file__).parents[3] / "manifests" / "rbac"
+NAME, NAMESPACE = "tunekeeper-controller", "tunekeeper-system"
+
+READ = ("get", "list", "watch")
+
+CONTROLLER = {
+    "tunekeeper.dev/finetunejobs": READ,
+    "tunekeeper.dev/basemodels": READ,
+    "tunekeeper.dev/finetunejobs/status": ("update",),
+    "tunekeeper.dev/basemodels/status": ("update",),
+    "tunekeeper.dev/finetunejobs/finalizers": ("update",),
+    "batch/jobs": (*READ, "create", "delete"),
+    "/pods": READ,
+    "/events": ("get", "list"),
+    "events.k8s.io/events": ("create", "patch"),
+}
+LEASE = {"coordination.k8s.io/leases": ("get", "create", "update")}
+VIEW = {
+    f"tunekeeper.dev/{kind}{part}": READ
+    for kind in ("finetunejobs", "basemodels")
+    for part in ("", "/status")
+}
+EDIT = {
+    f"tunekeeper.dev/{kind}": ("create", "update", "patch", "delete", "deletecollection")
+    for kind in ("finetunejobs", "basemodels")
+}
+
+
+def documents():
+    texts = [path.read_text() for path in sorted(RBAC.glob("*.yaml"))]
+    return [document for text in texts for document in yaml.safe_load_all(text)]
+
+
+def named(kind, name):
+    [found] = [d for d in documents() if d["kind"] == kind and d["metadata"]["name"] == name]
+    return found
+
+
+def rights(role):
+    """Verbs by resource; a rule for one name alone would show as another key."""
+    return {
+        "/".join((group, resource, *rule.get("resourceNames", []))): tuple(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "expected"),
+    [
+        pytest.param("ClusterRole", NAME, CONTROLLER, id="the controller in every namespace"),
+        pytest.param("Role", NAME, LEASE, id="the controller in its own namespace"),
+        pytest.param("ClusterRole", "tunekeeper-view", VIEW, id="who may view"),
+        pytest.param("ClusterRole", "tunekeeper-edit", EDIT, id="who may edit"),
+    ],
+)
+def test_a_role_gives_exactly_its_table(kind, name, expected):
+    assert rights(named(kind, name)) == expected
+
+
+def test_there_are_no_other_roles():
+    roles = {(d["kind"], d["metadata"]["name"]) for d in documents() if "rules" in d}
+    names = {NAME, "tunekeeper-view", "tunekeeper-edit"}
+    assert roles == {("Role", NAME)} | {("ClusterRole", name) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("binding", "role"),
+    [
+        pytest.param("ClusterRoleBinding", "ClusterRole", id="in every namespace"),
+        pytest.param("RoleBinding", "Role", id="in its own namespace"),
+    ],
+)
+def test_only_the_controller_is_bound(binding, role):
+    document = named(binding, NAME)
+    assert document["roleRef"] == {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": role,
+        "name": NAME,
+    }
+    account = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
+    assert document["subjects"] == [account]
+
+
+@pytest.mark.parametrize("who", ["view", "edit"])
+def test_a_users_role_joins_the_built_in_one(who):
+    labels = named("ClusterRole", f"tunekeeper-{who}")["metadata"]["labels"]
+    assert labels[f"rbac.authorization.k8s.io/aggregate-to-{who}"] == "true"
+
+
+def test_no_right_is_a_wildcard_or_reaches_into_secrets_or_pods():
+    for role in (d for d in documents() if "rules" in d):
+        words = " ".join(f"{key} {' '.join(verbs)}" for key, verbs in rights(role).items())
+        for forbidden in ("*", "secrets", "pods/", "impersonate", "escalate", "bind"):
+            assert forbidden not in words, role["metadata"]["name"]

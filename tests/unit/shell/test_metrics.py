@@ -1,0 +1,124 @@
+"""What a scrape of the operator says of the jobs."""
+
+from datetime import timedelta
+
+import pytest
+from builders.jobs import START, a_job
+from prometheus_client.parser import text_string_to_metric_families
+
+from controller.api.status import FineTuneJobStatus, JobProgress, RunStatus
+from controller.shell.metrics import Metrics
+from trainer.contract.request import Stage
+from trainer.contract.verdict import ArmScore, Judgement, Verdict
+
+JOB = {"namespace": "ml", "finetunejob": "intents"}
+
+
+def a_job_that(**status):
+    return a_job().model_copy(update={"status": FineTuneJobStatus(**status)})
+
+
+def a_judgement():
+    return Judgement(
+        metric="ExactMatch",
+        arms=[ArmScore(name="Tuned", score=0.75, ci_low=0.6, ci_high=0.9, n=40)],
+        delta=0.25,
+        ci_low=0.1,
+        ci_high=0.4,
+        verdict=Verdict.PROMOTE,
+        reason="better",
+    )
+
+
+def scraped(metrics):
+    families = text_string_to_metric_families(metrics.render().decode())
+    samples = [sample for family in families for sample in family.samples]
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for s in samples}
+
+
+def value(metrics, name, **labels):
+    return scraped(metrics).get((name, tuple(sorted(labels.items()))))
+
+
+def test_a_job_is_counted_in_its_phase_and_in_no_other():
+    metrics = Metrics()
+    metrics.published(a_job_that(phase="Running"))
+    assert value(metrics, "tunekeeper_jobs", namespace="ml", phase="Running") == 1
+    assert value(metrics, "tunekeeper_jobs", namespace="ml", phase="Failed") == 0
+    assert value(metrics, "tunekeeper_job_phase", phase="Running", **JOB) == 1
+    assert value(metrics, "tunekeeper_job_phase", phase="Failed", **JOB) == 0
+
+
+def test_a_later_status_replaces_the_earlier_one():
+    metrics = Metrics()
+    metrics.published(a_job_that(phase="Running", progress=JobProgress(stage=Stage.TRAIN)))
+    metrics.published(a_job_that(phase="Succeeded", evaluation=a_judgement()))
+    assert value(metrics, "tunekeeper_jobs", namespace="ml", phase="Running") == 0
+    assert value(metrics, "tunekeeper_job_progress_percent", **JOB) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "expected"),
+    [
+        ("score", {"arm": "Tuned"}, 0.75),
+        ("delta", {"bound": "estimate"}, 0.25),
+        ("delta", {"bound": "low"}, 0.1),
+        ("verdict", {"verdict": "Promote"}, 1),
+        ("promoted_sequence", {}, 0),
+    ],
+    ids=str,
+)
+def test_the_newest_judgement_is_told(name, labels, expected):
+    metrics = Metrics()
+    metrics.published(a_job_that(phase="Succeeded", evaluation=a_judgement()))
+    assert value(metrics, f"tunekeeper_job_{name}", **JOB, **labels) == expected
+
+
+def test_progress_is_told_while_a_stage_is_under_way():
+    metrics = Metrics()
+    progress = JobProgress(stage=Stage.TRAIN, percent=40, train_loss=1.5)
+    metrics.published(a_job_that(phase="Running", progress=progress))
+    assert value(metrics, "tunekeeper_job_progress_percent", **JOB) == 40
+    assert value(metrics, "tunekeeper_job_train_loss", **JOB) == 1.5
+    assert value(metrics, "tunekeeper_job_eval_loss", **JOB) is None
+
+
+def test_the_series_of_a_job_go_with_it():
+    metrics = Metrics()
+    metrics.published(a_job_that(phase="Running"))
+    metrics.forgotten("ml", "intents")
+    assert not [name for name, _ in scraped(metrics) if name.startswith("tunekeeper_job")]
+
+
+def test_only_the_leader_tells_of_jobs():
+    metrics = Metrics()
+    metrics.leading(True)
+    metrics.published(a_job_that(phase="Running"))
+    metrics.leading(False)
+    assert value(metrics, "tunekeeper_leader") == 0
+    assert not [name for name, _ in scraped(metrics) if name.startswith("tunekeeper_job")]
+
+
+@pytest.mark.parametrize(
+    ("run", "result"),
+    [({"verdict": "Promote"}, "Promote"), ({"failure": "InvalidData"}, "InvalidData")],
+    ids=["a verdict", "a failure class"],
+)
+def test_a_run_that_ended_is_counted_by_how_it_ended(run, result):
+    metrics = Metrics()
+    ended = RunStatus(number=1, start_time=START, end_time=START + timedelta(minutes=20), **run)
+    metrics.run_ended(a_job_that(phase="Succeeded", run=ended))
+    assert value(metrics, "tunekeeper_runs_total", namespace="ml", result=result) == 1
+    assert value(metrics, "tunekeeper_run_duration_seconds_sum") == 1200
+
+
+def test_results_of_reconciles_are_there_before_the_first():
+    assert (
+        value(
+            Metrics(),
+            "controller_runtime_reconcile_total",
+            controller="finetunejob",
+            result="error",
+        )
+        == 0
+    )

@@ -1,0 +1,134 @@
+"""Whom the poller asks, what a new leader remembers, and which keys a change wakes."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from builders.jobs import START, a_job
+
+from controller.api.finetunejob import FineTuneJob
+from controller.kube.objects import Key, Meta
+from controller.settings import OperatorSettings
+from controller.shell.operator import Operator
+from controller.shell.records import Job, JobObject, Pod, PodStatus
+
+RUN = {"number": 2, "stage": "train", "attempt": 3}
+LABELS = {
+    "tunekeeper.dev/job": "intents",
+    "tunekeeper.dev/uid": "uid-1",
+    "tunekeeper.dev/run": "2",
+    "tunekeeper.dev/stage": "train",
+    "tunekeeper.dev/attempt": "3",
+}
+
+
+def an_operator(**settings: Any) -> Operator:
+    client: Any = None
+    return Operator(client, OperatorSettings(**settings), "me")
+
+
+def a_stored(name: str = "intents", uid: str = "uid-1", **status: Any) -> JobObject:
+    meta = Meta(name, "ml", uid, "7", creation_timestamp=START)
+    spec = {"baseModel": {"name": "small"}}
+    return JobObject(
+        meta,
+        spec=msgspec.Raw(msgspec.json.encode(spec)),
+        status=msgspec.Raw(msgspec.json.encode(status)),
+    )
+
+
+def a_pod(phase: str = "Running", address: str = "10.0.0.1", **labels: str) -> Pod:
+    ours = {f"tunekeeper.dev/{name}": value for name, value in labels.items()}
+    meta = Meta("p", "ml", "pod-1", labels=LABELS | ours)
+    return Pod(meta, status=PodStatus(phase=phase, pod_ip=address))
+
+
+def asked(stored: JobObject | None, pod: Pod) -> list[str]:
+    operator = an_operator()
+    if stored is not None:
+        operator.watches.jobs.store.put(stored)
+    operator.watches.pods.store.put(pod)
+    targets = operator.poller.targets()
+    return [target.address for target in targets]
+
+
+def test_the_running_pod_of_the_recorded_attempt_is_asked() -> None:
+    assert asked(a_stored(run=RUN), a_pod()) == ["10.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "pod"),
+    [
+        pytest.param(None, a_pod(), id="no such job"),
+        pytest.param(a_stored(), a_pod(), id="no run is recorded"),
+        pytest.param(a_stored(uid="uid-2", run=RUN), a_pod(), id="another job of the name"),
+        pytest.param(a_stored(run=RUN), a_pod(attempt="2"), id="an earlier attempt"),
+        pytest.param(a_stored(run=RUN), a_pod(stage="judge"), id="another stage"),
+        pytest.param(a_stored(run=RUN), a_pod(run="1"), id="another run"),
+        pytest.param(a_stored(run=RUN), a_pod(phase="Pending"), id="not started"),
+        pytest.param(a_stored(run=RUN), a_pod(phase="Succeeded"), id="over"),
+        pytest.param(a_stored(run=RUN), a_pod(address=""), id="without an address"),
+    ],
+)
+def test_no_other_pod_is_asked(stored: JobObject | None, pod: Pod) -> None:
+    assert asked(stored, pod) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "position"),
+    [
+        pytest.param({"run": RUN, "phase": "Running"}, 1, id="a run under way holds its slot"),
+        pytest.param({}, 1, id="one that never ran is before the younger"),
+        pytest.param({"run": RUN, "phase": "Queued"}, 1, id="one in line keeps its place"),
+        pytest.param({"run": RUN, "phase": "Suspended"}, 0, id="a suspended one holds none"),
+        pytest.param({"run": RUN | {"endTime": "2026-03-01T12:00:00Z"}}, 0, id="nor one at rest"),
+    ],
+)
+def test_a_new_leader_knows_who_holds_a_slot_and_who_waits(
+    status: dict[str, Any], position: int
+) -> None:
+    operator = an_operator(max_concurrent_runs=2)
+    operator.slots.hold("uid-of-another")
+    operator.watches.jobs.store.put(a_stored(**status))
+    operator.remember_runs()
+    assert operator.slots.take(a_young_job(), is_alive=False) == position
+
+
+def a_young_job() -> FineTuneJob:
+    job = a_job()
+    meta = job.metadata.model_copy(
+        update={"name": "z", "uid": "uid-z", "creation_timestamp": START}
+    )
+    return job.model_copy(update={"metadata": meta})
+
+
+def taken(operator: Operator) -> list[Key]:
+    async def all_keys() -> list[Key]:
+        return [await operator.queue.get() for _ in range(len(operator.queue))]
+
+    return asyncio.run(all_keys())
+
+
+def test_a_base_model_wakes_the_jobs_that_name_it() -> None:
+    operator = an_operator()
+    operator.watches.jobs.store.put(a_stored())
+    base = JobObject(Meta("small", "ml", "uid-b", "8"))
+    operator.watches.base_model_changed(None, base)
+    operator.watches.base_model_changed(None, JobObject(Meta("other", "ml", "uid-o", "9")))
+    assert taken(operator) == [("ml", "intents")]
+
+
+def test_children_wake_their_job_and_strangers_nobody() -> None:
+    operator = an_operator()
+    operator.watches.pod_changed(None, a_pod())
+    operator.watches.child_changed(Job(Meta("j", "ml", "u", labels=LABELS)), None)
+    operator.watches.child_changed(None, Job(Meta("j", "ml", "u")))
+    assert taken(operator) == [("ml", "intents")]
+
+
+def test_the_echo_of_an_own_write_wakes_nobody() -> None:
+    operator = an_operator()
+    operator.ledger.remember(a_stored())
+    operator.watches.job_changed(None, a_stored())
+    assert taken(operator) == []

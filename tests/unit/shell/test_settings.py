@@ -1,0 +1,71 @@
+"""The operator's settings: flags, environment, and what is wrong with a value."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from controller.settings import OperatorSettings, SettingsError, env_of, flag_of, read_settings
+
+
+def test_without_flags_and_environment_the_defaults_hold() -> None:
+    assert read_settings([], {}) == OperatorSettings()
+
+
+def test_a_variable_sets_and_a_flag_wins() -> None:
+    environ = {"TUNEKEEPER_WORKERS": "3", "TUNEKEEPER_LEASE_NAME": "other"}
+    settings = read_settings(["--workers", "5"], environ)
+    assert (settings.workers, settings.lease_name) == (5, "other")
+
+
+def test_an_empty_variable_is_as_good_as_none() -> None:
+    assert read_settings([], {"TUNEKEEPER_WORKERS": ""}).workers == OperatorSettings().workers
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "said"),
+    [
+        pytest.param(["--workers=many"], {}, "--workers: 'many' is not a whole number", id="text"),
+        pytest.param(["--workers=0"], {}, "--workers: '0' cannot be used; write 1", id="too few"),
+        pytest.param([], {"TUNEKEEPER_WORKERS": "0"}, "TUNEKEEPER_WORKERS: '0'", id="variable"),
+        pytest.param(["--retry-base-s=nan"], {}, "a number above 0", id="not a number"),
+        pytest.param(["--retry-base-s=inf"], {}, "a number above 0", id="infinite"),
+        pytest.param(["--metrics-address=8080"], {}, "HOST:PORT", id="address without host"),
+        pytest.param(["--health-address=x:99999"], {}, "HOST:PORT", id="port out of range"),
+        pytest.param(["--progress-port=0"], {}, "1 to 65535", id="no port"),
+        pytest.param(["--log-level=loud"], {}, "debug, info, warning, error", id="level"),
+        pytest.param(["--image-pull-policy=no"], {}, "IfNotPresent, Always, Never", id="policy"),
+        pytest.param(["--lease-renew-s=20"], {}, "falling order", id="a leader that never ends"),
+        pytest.param(["--fs-group=-1"], {}, "write 0 or more", id="negative group"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_place_and_remedy(
+    argv: list[str], environ: dict[str, str], said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said):
+        read_settings(argv, environ)
+
+
+def test_help_names_every_flag_with_its_variable_and_default(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        read_settings(["--help"], {})
+    text = " ".join(capsys.readouterr().out.split())
+    for row in dataclasses.fields(OperatorSettings):
+        shown = row.default if row.default != "" else '""'
+        assert flag_of(row.name) in text
+        assert f"[{env_of(row.name)}, default {shown}]" in text.replace("- ", "-")
+
+
+def test_the_process_ends_with_2_and_one_line_for_a_bad_value() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "controller", "--workers", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "error: --workers: '0' cannot be used; write 1 or more\n"

@@ -1,0 +1,342 @@
+"""The Job of an attempt, field by field."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders.jobs import UID, Scene, a_job
+
+from controller.api.finetunejob import FineTuneJob
+from controller.api.status import Images
+from controller.core.actions import StartStage
+from controller.core.observed import Settings
+from controller.shell.template import MAX_POLICY_RULES, PodSettings, job_manifest
+from trainer.contract.failures import EXIT_CODES
+from trainer.contract.request import MAX_ENV_BYTES, StageRequest, joined_request
+
+SETTINGS = Settings(images=Images(cpu="registry/small:1", trainer="registry/big:1"))
+S3 = {"endpoint": "https://s3.example", "secretRef": {"name": "own"}}
+
+
+def scene_at(stage: str, job: FineTuneJob) -> Scene:
+    scene = Scene(job=job, settings=SETTINGS).stepped()
+    for _ in range(["prepare", "train", "judge"].index(stage)):
+        scene = scene.stepped().succeeded().stepped()
+    return scene
+
+
+def asked(stage: str = "train", **spec: Any) -> tuple[FineTuneJob, StartStage]:
+    """A job at a stage, and the action that asks for it."""
+    scene = scene_at(stage, a_job(**spec))
+    (action,) = scene.decided().actions
+    assert isinstance(action, StartStage)
+    return scene.job, action
+
+
+def manifest(stage: str = "train", pods: PodSettings | None = None, **spec: Any) -> dict[str, Any]:
+    return job_manifest(*asked(stage, **spec), pods or PodSettings())
+
+
+def pod_of(document: dict[str, Any]) -> dict[str, Any]:
+    return document["spec"]["template"]["spec"]
+
+
+def container_of(document: dict[str, Any]) -> dict[str, Any]:
+    (container,) = pod_of(document)["containers"]
+    return container
+
+
+def env_of(document: dict[str, Any]) -> dict[str, str]:
+    return {v["name"]: v["value"] for v in container_of(document)["env"] if "value" in v}
+
+
+def test_the_job_is_named_labelled_and_owned() -> None:
+    job, action = asked()
+    document = job_manifest(job, action, PodSettings())
+    assert job.status.run is not None
+    assert job.status.run.spec_hash is not None
+    metadata = document["metadata"]
+    assert (metadata["name"], metadata["namespace"]) == (action.name, "ml")
+    assert metadata["labels"] == {
+        "app.kubernetes.io/managed-by": "tunekeeper",
+        "tunekeeper.dev/job": "intents",
+        "tunekeeper.dev/uid": UID,
+        "tunekeeper.dev/run": "1",
+        "tunekeeper.dev/stage": "train",
+        "tunekeeper.dev/attempt": "1",
+        "tunekeeper.dev/spec-hash": job.status.run.spec_hash[7:23],
+    }
+    assert document["spec"]["template"]["metadata"]["labels"] == metadata["labels"]
+    assert metadata["ownerReferences"] == [
+        {
+            "apiVersion": "tunekeeper.dev/v1alpha1",
+            "kind": "FineTuneJob",
+            "name": "intents",
+            "uid": UID,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+    ]
+
+
+def test_the_job_never_tries_again_by_itself_and_says_how_it_ended() -> None:
+    spec = manifest()["spec"]
+    rules = spec["podFailurePolicy"]["rules"]
+    assert (spec["backoffLimit"], spec["podReplacementPolicy"]) == (0, "Failed")
+    assert (spec["completions"], spec["parallelism"]) == (1, 1)
+    assert not {"ttlSecondsAfterFinished", "activeDeadlineSeconds"} & spec.keys()
+    assert rules[0]["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    codes = [rule["onExitCodes"]["values"] for rule in rules[1:]]
+    assert sorted(codes) == [[code] for code in sorted(EXIT_CODES.values())]
+    assert {rule["onExitCodes"]["containerName"] for rule in rules[1:]} == {"stage"}
+    assert {rule["action"] for rule in rules} == {"FailJob"}
+    assert len(rules) <= MAX_POLICY_RULES
+
+
+def test_the_pod_keeps_to_restricted_pod_security() -> None:
+    pod, container = pod_of(manifest()), container_of(manifest())
+    assert pod["securityContext"] == {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        "fsGroup": 65532,
+        "fsGroupChangePolicy": "OnRootMismatch",
+    }
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    assert (pod["automountServiceAccountToken"], pod["enableServiceLinks"]) == (False, False)
+    assert (pod["restartPolicy"], pod["terminationGracePeriodSeconds"]) == ("Never", 120)
+    without = pod_of(manifest(pods=PodSettings(fs_group=0)))["securityContext"]
+    assert not {"fsGroup", "fsGroupChangePolicy", "runAsUser"} & without.keys()
+
+
+def test_the_container_runs_its_stage_and_leaves_its_word() -> None:
+    container = container_of(manifest("judge"))
+    assert container["name"] == "stage"
+    assert container["command"] == ["python", "-P", "-m", "trainer", "judge"]
+    assert container["ports"] == [{"name": "metrics", "containerPort": 9090}]
+    assert container["terminationMessagePath"] == "/dev/termination-log"
+    assert container["terminationMessagePolicy"] == "File"
+
+
+@pytest.mark.parametrize(
+    ("stage", "compute", "image"),
+    [
+        ("prepare", {"image": "mine:1"}, "registry/small:1"),
+        ("train", {}, "registry/big:1"),
+        ("train", {"image": "mine:1"}, "mine:1"),
+        ("judge", {"image": "mine:1"}, "registry/small:1"),
+    ],
+)
+def test_each_stage_has_its_image(stage: str, compute: dict, image: str) -> None:
+    assert container_of(manifest(stage, compute=compute))["image"] == image
+
+
+def test_the_pull_policy_is_the_operators() -> None:
+    assert container_of(manifest())["imagePullPolicy"] == "IfNotPresent"
+    assert container_of(manifest(pods=PodSettings("Never")))["imagePullPolicy"] == "Never"
+    assert "imagePullPolicy" not in container_of(manifest(pods=PodSettings("")))
+
+
+GPU = "nvidia.com/gpu"
+ASKED = {"requests": {"cpu": 4, GPU: 9}, "limits": {"memory": "16Gi", GPU: 9}}
+
+
+@pytest.mark.parametrize(
+    ("stage", "compute", "resources"),
+    [
+        pytest.param(
+            "prepare", {"gpus": 2}, {"requests": {"cpu": "500m", "memory": "1Gi"}}, id="prepare"
+        ),
+        pytest.param(
+            "judge",
+            {"gpus": 2, "cpuStageResources": {"limits": {"memory": "2Gi"}}},
+            {"limits": {"memory": "2Gi"}},
+            id="judge as the spec says",
+        ),
+        pytest.param(
+            "train", {"gpus": 0}, {"requests": {"cpu": "1", "memory": "4Gi"}}, id="train on the CPU"
+        ),
+        pytest.param(
+            "train",
+            {"gpus": 2},
+            {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {GPU: 2}},
+            id="train on two GPUs",
+        ),
+        pytest.param(
+            "train",
+            {"gpus": 1, "gpuResourceName": "amd.com/gpu"},
+            {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"amd.com/gpu": 1}},
+            id="on another maker's",
+        ),
+        pytest.param(
+            "train",
+            {"gpus": 1, "resources": ASKED},
+            {"requests": {"cpu": 4}, "limits": {"memory": "16Gi", GPU: 1}},
+            id="GPUs are asked for in one place",
+        ),
+        pytest.param(
+            "train",
+            {"gpus": 0, "resources": ASKED},
+            {"requests": {"cpu": 4}, "limits": {"memory": "16Gi"}},
+            id="no GPUs are none",
+        ),
+    ],
+)
+def test_resources(stage: str, compute: dict, resources: dict) -> None:
+    assert container_of(manifest(stage, compute=compute))["resources"] == resources
+
+
+PLACEMENT: dict[str, Any] = {
+    "nodeSelector": {"pool": "gpu"},
+    "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
+    "affinity": {"nodeAffinity": {"anything": [1, None]}},
+    "priorityClassName": "low",
+    "imagePullSecrets": [{"name": "pull"}],
+    "serviceAccountName": "trainer",
+    "runtimeClassName": "nvidia",
+}
+
+
+@pytest.mark.parametrize("stage", ["prepare", "train", "judge"])
+def test_pods_run_where_the_spec_says(stage: str) -> None:
+    pod = pod_of(manifest(stage, compute=PLACEMENT))
+    wanted = {**PLACEMENT, "affinity": {"nodeAffinity": {"anything": [1, None]}}}
+    if stage != "train":
+        del wanted["runtimeClassName"]
+    assert {name: pod[name] for name in wanted} == wanted
+    assert ("runtimeClassName" in pod) == (stage == "train")
+    assert not PLACEMENT.keys() & pod_of(manifest(stage)).keys()
+
+
+def test_volumes_without_secrets_are_the_writable_places() -> None:
+    document = manifest()
+    assert pod_of(document)["volumes"] == [
+        {"name": "tmp", "emptyDir": {}},
+        {"name": "cache", "emptyDir": {}},
+    ]
+    assert container_of(document)["volumeMounts"] == [
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108
+        {"name": "cache", "mountPath": "/cache"},
+    ]
+    kept = pod_of(manifest(compute={"cacheVolumeClaim": "models"}))["volumes"]
+    assert kept[1] == {"name": "cache", "persistentVolumeClaim": {"claimName": "models"}}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param({"huggingFace": {"repo": "a/b", "secretRef": {"name": "own"}}}, id="hub"),
+        pytest.param({"git": {"url": "https://git", "secretRef": {"name": "own"}}}, id="git"),
+        pytest.param({"s3": {"uri": "s3://models/a", "storage": S3}}, id="object store"),
+    ],
+)
+def test_three_identities_are_mounted_each_at_its_role(source: dict) -> None:
+    _, action = asked()
+    spec = action.request.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    spec["baseModel"] = source
+    spec["dataset"]["storage"] = {"secretRef": {"name": "data"}}
+    spec["output"]["storage"] = {"secretRef": {"name": "out"}}
+    request = StageRequest.model_validate({**action.request.model_dump(), "spec": spec})
+    document = job_manifest(a_job(), StartStage("x", request, "i"), PodSettings())
+    secrets = [v["secret"] for v in pod_of(document)["volumes"] if "secret" in v]
+    assert [secret["secretName"] for secret in secrets] == ["own", "data", "out"]
+    assert {(secret["optional"], secret["defaultMode"]) for secret in secrets} == {(True, 0o440)}
+    mounts = {m["mountPath"]: m for m in container_of(document)["volumeMounts"][2:]}
+    assert list(mounts) == [f"/var/run/tunekeeper/{role}" for role in ("base", "dataset", "output")]
+    assert all(mount["readOnly"] for mount in mounts.values())
+
+
+def test_the_environment_is_the_contract() -> None:
+    document = manifest(pods=PodSettings(progress_port=9191))
+    env = env_of(document)
+    request = env.pop("TUNEKEEPER_REQUEST")
+    assert StageRequest.model_validate_json(request).stage == "train"
+    assert env == {
+        "TUNEKEEPER_SECRETS": "/var/run/tunekeeper",
+        "TUNEKEEPER_CACHE": "/cache",
+        "TUNEKEEPER_WORK": "/tmp/tunekeeper",  # noqa: S108
+        "TUNEKEEPER_FILE_ROOT": "/cache",
+        "TUNEKEEPER_LISTEN": "0.0.0.0:9191",
+        "HOME": "/tmp/home",  # noqa: S108
+        "HF_HOME": "/tmp/hf",  # noqa: S108
+        "TORCHINDUCTOR_CACHE_DIR": "/tmp/torchinductor",  # noqa: S108
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    uid = container_of(document)["env"][-1]
+    assert uid == {
+        "name": "TUNEKEEPER_POD_UID",
+        "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}},
+    }
+
+
+def test_ours_win_over_the_users_variables() -> None:
+    theirs = [
+        {"name": "HOME", "value": "/root"},
+        {"name": "TUNEKEEPER_REQUEST_1", "value": "}"},
+        {"name": "TUNEKEEPER_POD_UID", "value": "forged"},
+        {"name": "NCCL_DEBUG", "value": "WARN"},
+        {"name": "NCCL_DEBUG", "value": "INFO"},
+    ]
+    written = container_of(manifest(compute={"env": theirs}))["env"]
+    names = [variable["name"] for variable in written]
+    assert len(names) == len(set(names))
+    assert names[0] == "HOME"
+    env = {variable["name"]: variable.get("value") for variable in written}
+    assert (env["HOME"], env["NCCL_DEBUG"]) == ("/tmp/home", "INFO")  # noqa: S108
+    assert env["TUNEKEEPER_POD_UID"] is None
+    assert "TUNEKEEPER_REQUEST_1" not in env
+
+
+def test_a_request_of_150_kib_survives_whole_and_unexpanded() -> None:
+    text = "$(HOME) $$ ü" * 1000
+    storage = {"caBundle": "x" * 60_000}
+    dataset = {"train": {"uri": "file:///data/train.jsonl"}, "instruction": text[:16_000]}
+    output = {"uri": "file:///out/intents", "storage": storage}
+    spec = {
+        "dataset": {**dataset, "storage": storage},
+        "output": output,
+        "evaluation": {"systemPrompt": text[:16_000]},
+    }
+    env = env_of(manifest(**spec))
+    parts = {name: value for name, value in env.items() if name.startswith("TUNEKEEPER_REQUEST")}
+    assert sum(len(part.encode()) for part in parts.values()) > 150 * 1024
+    assert len(parts) >= 2
+    assert max(len(part.encode()) for part in parts.values()) <= MAX_ENV_BYTES
+    assert not any("$" in part for part in parts.values())
+    request = StageRequest.model_validate_json(joined_request(parts))
+    assert request == asked(**spec)[1].request
+
+
+def test_pods_bear_the_users_labels_but_not_ours_nor_a_gitops_tools() -> None:
+    theirs = {
+        "team": "support",
+        "tunekeeper.dev/uid": "forged",
+        "app.kubernetes.io/managed-by": "me",
+        "app.kubernetes.io/instance": "argo-app",
+        "argocd.argoproj.io/instance": "argo-app",
+        "kustomize.toolkit.fluxcd.io/name": "flux",
+    }
+    notes = {"note": "mine", "argocd.argoproj.io/tracking-id": "x"}
+    document = manifest(compute={"podLabels": theirs, "podAnnotations": notes})
+    template = document["spec"]["template"]["metadata"]
+    assert template["labels"] == {"team": "support", **document["metadata"]["labels"]}
+    assert template["annotations"] == {"note": "mine"}
+    assert "annotations" not in manifest()["spec"]["template"]["metadata"]
+
+
+def test_the_same_action_is_the_same_job() -> None:
+    job, action = asked()
+    texts = {json.dumps(job_manifest(job, action, PodSettings())) for _ in range(2)}
+    assert len(texts) == 1
+
+
+def test_the_request_is_compact(tmp_path: Path) -> None:
+    request = env_of(manifest())["TUNEKEEPER_REQUEST"]
+    assert ": " not in request
+    assert "null" not in request
+    assert str(tmp_path) not in request
