@@ -6,6 +6,7 @@ TOOLS := .tools/uv-$(UV_VERSION)
 UV := $(TOOLS)/bin/uv
 BIN := .venv/bin
 QUICKSTART := examples/quickstart
+PROGRAMS := etcd kube-apiserver kube-controller-manager kubectl versitygw kstatus prometheus
 NOT_NEEDED := examples/quickstart-not-needed
 BASE := $(QUICKSTART)/build/base
 
@@ -54,12 +55,13 @@ test: lint types verify test-unit test-integration ## Everything that needs no n
 test-unit: setup ## The tests that need nothing but Python
 	@$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/endtoend
 
-programs: setup ## Build the real programs that the tests run, once (about 8 minutes, then kept)
-	@PYTHONPATH=tests $(BIN)/python -m cluster.assets
+programs: setup ## Build the real programs that the tests run, once (about 10 minutes, then kept)
+	@PYTHONPATH=tests $(BIN)/python -m cluster.assets $(PROGRAMS)
 
 test-integration: setup programs ## The tests on a real API server, object store and Prometheus
 	@$(BIN)/pytest -n 0 tests/integration
 
+e2e: PROGRAMS += kube-scheduler kubelet
 e2e: setup programs ## The tests on a real node: kubelet, containerd, the images (root, Debian)
 	@tests/e2e/install-packages.sh
 	@PYTHONPATH=tests $(BIN)/python -m cluster.node.check

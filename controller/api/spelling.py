@@ -16,7 +16,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     ("{64}", "64 hexadecimal digits, as sha256sum prints them"),
     ("{16}", "a run id of 16 hexadecimal digits"),
     ("[A-Z]{3}", "a currency code of three capital letters, as EUR"),
-    ("[-a-z0-9.]", "lower-case letters, digits, - and ., as in my-name"),
+    ("[-a-z0-9]*", "lower-case letters, digits, - and ., as in my-name"),
     ("[A-Za-z_]", "letters, digits and _, as in MY_NAME"),
     (r"[\w.-]", "owner/name"),
     ("@", "an e-mail address"),

@@ -139,9 +139,8 @@ async def spawn(
 
 
 def _environment(action: StartStage, scratch: Path, cache: Path, fd: int) -> Mapping[str, str]:
-    request = action.request.model_dump_json(exclude_none=True)
     return {
-        contract.REQUEST_ENV: request,
+        **contract.request_environment(action.request),
         contract.OUTCOME_ENV: str(scratch / "outcome"),
         contract.LISTEN_ENV: f"fd:{fd}",
         contract.WORK_ENV: str(scratch / "work"),

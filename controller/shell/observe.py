@@ -13,7 +13,7 @@ from controller.api.read import read_base_model, read_job
 from controller.core.children import Child, ChildState
 from controller.core.observed import Observed, Settings
 from controller.errors import SpecError
-from controller.kube.objects import Key
+from controller.kube.objects import Key, key_of
 from controller.kube.store import Store
 from controller.shell.children import children_of
 from controller.shell.ledger import Ledger
@@ -80,6 +80,11 @@ class Observer:
             return None
         newest = self.ledger.newest(cached)
         return None if newest.metadata.deletion_timestamp is not None else newest
+
+    def is_there(self, stored: JobObject) -> bool:
+        """Whether the cache still has the object: what is gone was forgotten, and stays so."""
+        cached = self.caches.jobs.get(key_of(stored))
+        return cached is not None and cached.metadata.uid == stored.metadata.uid
 
     def look(self, stored: JobObject) -> Look:
         """The object read whole, with its children.

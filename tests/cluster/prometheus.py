@@ -1,12 +1,10 @@
-"""A real Prometheus: unpacked from Debian's package without root, scraping what the monitors say.
+"""A real Prometheus that scrapes what the project's own monitors say.
 
 The scrape configuration is made from the PodMonitor and ServiceMonitor documents themselves, as
 the Prometheus operator would make it, so that a wrong selector or port in them is found here.
 """
 
 import json
-import os
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -20,53 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cluster.assets import binary
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tunekeeper-test"
-REMEDY = "put prometheus and promtool on the PATH, or run on Debian, whose package is unpacked"
 READY_S = 30.0
 
 Document = Mapping[str, Any]
-
-
-def find(name: str) -> Path:
-    """``prometheus`` or ``promtool``: from the PATH, the cache, or Debian's package.
-
-    Raises:
-        RuntimeError: none of them has it.
-    """
-    known = shutil.which(name)
-    if known:
-        return Path(known)
-    root = Path(os.environ.get("TUNEKEEPER_TEST_CACHE") or CACHE) / "prometheus"
-    found = root / "usr" / "bin" / name
-    if not found.is_file():
-        unpack(root)
-    return found
-
-
-def unpack(root: Path) -> None:
-    """Debian's package into ``root``, whole or not at all."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=root.parent) as scratch:
-        for command in (["apt-get", "download", "-q", "prometheus"], ["sh", "-c", UNPACK]):
-            run_in(Path(scratch), command)
-        try:
-            (Path(scratch) / "files").rename(root)
-        except OSError:
-            assert (root / "usr").is_dir(), REMEDY  # another process was first
-
-
-UNPACK = "dpkg -x prometheus_*.deb files"
-
-
-def run_in(folder: Path, command: Sequence[str]) -> None:
-    """Run a command there; its words are in the error."""
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
-    except FileNotFoundError as error:
-        raise RuntimeError(f"{error.filename} is missing; {REMEDY}") from None
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()}; {REMEDY}")
 
 
 @dataclass(frozen=True)
@@ -100,7 +56,8 @@ class Prometheus:
     def _get(self, path: str, **parameters: str) -> Any:
         query = urllib.parse.urlencode(parameters)
         with urllib.request.urlopen(  # noqa: S310 - our own server
-            f"{self.address}/api/v1/{path}?{query}", timeout=10) as answer:
+            f"{self.address}/api/v1/{path}?{query}", timeout=10
+        ) as answer:
             document = json.load(answer)
         assert document["status"] == "success", document
         return document["data"]
@@ -181,7 +138,6 @@ def running(config: Document) -> Iterator[Prometheus]:
         path = Path(folder) / "prometheus.yml"
         path.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
         path.chmod(0o600)
-        check_config(path)
         with (Path(folder) / "log").open("wb") as log:
             process = subprocess.Popen(command(path, folder, port), stdout=log, stderr=log)  # noqa: S603
         try:
@@ -196,22 +152,17 @@ def running(config: Document) -> Iterator[Prometheus]:
 def command(config: Path, folder: str, port: int) -> list[str]:
     """The command line."""
     return [
-        str(find("prometheus")),
+        str(binary("prometheus")),
         f"--config.file={config}",
         f"--storage.tsdb.path={folder}/data",
         f"--web.listen-address=127.0.0.1:{port}",
     ]
 
 
-def check_config(path: Path) -> None:
-    """By promtool."""
-    run_in(path.parent, [str(find("promtool")), "check", "config", str(path)])
-
-
 def is_ready(address: str) -> bool:
     """Whether it answers."""
     try:
-        with urllib.request.urlopen(f"{address}/-/ready", timeout=1) as answer:
+        with urllib.request.urlopen(f"{address}/-/ready", timeout=1) as answer:  # noqa: S310 - ours
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from builders.operator import Desk, operated
+from builders.operated import Desk, operated
 from cluster.plane import ControlPlane, free_port
-from cluster.pods import Pod
+from cluster.pods import Pod, ignoring_absence
 from cluster.process import ProcessDied, wait_until
 
 from trainer.contract.progress import Progress
@@ -20,7 +20,7 @@ Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 def test_of_three_jobs_and_one_slot_the_oldest_runs_and_the_others_know_their_place(
     plane: ControlPlane, namespace: str
 ) -> None:
-    wait_until(lambda: other_jobs(plane) == [], "the jobs of earlier tests are gone", 60)
+    remove_jobs_of_earlier_tests(plane)  # slots are of the whole cluster
     with operated(plane, namespace, max_concurrent_runs=1) as desk:
         for name in ("a", "b", "c"):
             desk.apply(name)
@@ -36,9 +36,12 @@ def test_of_three_jobs_and_one_slot_the_oldest_runs_and_the_others_know_their_pl
         desk.until_phase("Running", name="c")
 
 
-def other_jobs(plane: ControlPlane) -> list[str]:
-    items = plane.api.get("/apis/tunekeeper.dev/v1alpha1/finetunejobs")["items"]
-    return [item["metadata"]["name"] for item in items]
+def remove_jobs_of_earlier_tests(plane: ControlPlane) -> None:
+    root = "/apis/tunekeeper.dev/v1alpha1"
+    for item in plane.api.get(f"{root}/finetunejobs")["items"]:
+        meta = item["metadata"]
+        path = f"{root}/namespaces/{meta['namespace']}/finetunejobs/{meta['name']}"
+        ignoring_absence(lambda path=path: plane.api.delete(path))
 
 
 def message_of(status: dict) -> str:

@@ -1,6 +1,6 @@
 """The life of a FineTuneJob: a real API server, the real operator, pods that are played."""
 
-from builders.operator import operated
+from builders.operated import operated
 from cluster.plane import ControlPlane
 from cluster.process import wait_until
 
@@ -192,7 +192,7 @@ def test_a_job_that_is_made_again_under_its_name_is_another_one(
         desk.succeed()
         plane.api.delete(desk.path())
         second = desk.apply()
-        status = desk.succeed()
+        status = desk.succeed(uid=second["metadata"]["uid"])
         assert status["run"]["number"] == 1
         uids = {job["metadata"]["labels"]["tunekeeper.dev/uid"] for job in desk.jobs()}
         assert second["metadata"]["uid"] in uids

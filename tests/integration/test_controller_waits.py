@@ -1,7 +1,7 @@
 """What keeps a job from running shows in its status while it lasts, and heals by itself."""
 
 import pytest
-from builders.operator import Desk, operated
+from builders.operated import Desk, operated
 from cluster.api import Json
 from cluster.plane import ControlPlane
 from cluster.pods import GPU

@@ -39,7 +39,7 @@ def test_a_branch_that_moves_during_a_run_does_not_move_the_run(desk, hub):
     assert ended.returncode == 0, ended.stderr
     [config] = desk.documents("runs/*/e*/adapter/adapter_config.json")
     assert (config["base_model_name_or_path"], config["revision"]) == (REPO, first)
-    assert {each.path for each in hub.seen if each.path.startswith("/api/")} == {
+    assert {each.path for each in hub.seen if each.path.startswith("/api/models/")} == {
         f"/api/models/{REPO}/revision/main",
         f"/api/models/{REPO}/revision/{first}",
     }

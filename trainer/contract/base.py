@@ -25,7 +25,12 @@ Uri = Annotated[
 ]
 """``s3://bucket/key`` or ``file:///absolute/path``."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$", max_length=253)]
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", max_length=253
+    ),
+]
 
 
 class Wire(BaseModel):

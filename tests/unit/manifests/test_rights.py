@@ -21,7 +21,10 @@ CONTROLLER = {
     "/events": ("get", "list"),
     "events.k8s.io/events": ("create", "patch"),
 }
-LEASE = {"coordination.k8s.io/leases": ("get", "create", "update")}
+LEASE = {
+    "coordination.k8s.io/leases": ("create",),
+    "coordination.k8s.io/leases/tunekeeper": ("get", "update"),
+}
 VIEW = {
     f"tunekeeper.dev/{kind}{part}": READ
     for kind in ("finetunejobs", "basemodels")

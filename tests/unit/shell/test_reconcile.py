@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 from builders.fake_api import FakeApi, Json
-from builders.jobs import SPEC, START
+from builders.jobs import SPEC, START, a_job
 
+from controller.api.meta import ObjectMeta
 from controller.core.observed import Settings
 from controller.kube.errors import ApiError, KubeError, TransportError
 from controller.kube.resources import JOBS, PODS, Resource
@@ -52,6 +53,8 @@ class Scene:
     is_leader: bool = True
     now_s: float = 0.0
 
+    slots: Slots = field(default_factory=lambda: Slots(1, lambda _key, _s: None))
+
     def __post_init__(self) -> None:
         owner = {OWNER_INDEX: owner_uid_of}
         self.caches = Caches(Store(), Store(), Store(owner), Store(owner))
@@ -61,7 +64,7 @@ class Scene:
     def _reconciler(self) -> Reconciler:
         api: Any = self.api
         events: Any = self.events
-        slots, waits, metrics = Slots(0, lambda _key, _s: None), Waits(api, 20, 30), Metrics()
+        slots, waits, metrics = self.slots, Waits(api, 20, 30), Metrics()
         poller = Poller(list, lambda _: None, 9090, 2)
         observer = Observer(
             self.caches, self.ledger, waits, slots, poller, Settings(), lambda: START
@@ -313,3 +316,21 @@ def test_an_error_of_the_server_keeps_the_status_true_and_comes_back() -> None:
     assert scene.status["run"]["attempt"] == 1
     assert scene.reconcile() != AT_ONCE
     assert len(scene.api.all(JOBS)) == 1
+
+
+def test_an_object_that_goes_while_it_is_worked_on_keeps_no_slot() -> None:
+    scene = Scene()
+    scene.given()
+
+    def go() -> None:
+        scene.caches.jobs.remove(KEY)
+        scene.slots.forget("uid-1")
+        raise TransportError("no answer")
+
+    scene.api.before = once("POST jobs", go)
+    with pytest.raises(TransportError):
+        scene.reconcile()
+    other = a_job().model_copy(
+        update={"metadata": ObjectMeta(name="b", uid="uid-b", creation_timestamp=START)}
+    )
+    assert scene.slots.take(other, is_alive=False) == 0

@@ -1,6 +1,6 @@
 module tunekeeper.dev/test/prometheus
 
-go 1.26.8
+go 1.26.7
 
 require github.com/prometheus/prometheus v0.316.0
 

@@ -167,11 +167,10 @@ class Desk:
 
         return self.until(check, f"{name} is {phase} {reason}", name)
 
-    def succeed(self, name: str = "intents", run: int = 1, first_attempts: int = 1) -> Json:
+    def succeed(self, name: str = "intents", run: int = 1, uid: str = "") -> Json:
         """Let every stage do its work; the status at the end."""
         for stage in ("prepare", "train", "judge"):
-            attempt = first_attempts if stage == "prepare" else 1
-            self.kubelet.pod(stage, run=run, attempt=attempt, job=name).running().succeeded()
+            self.kubelet.pod(stage, run=run, job=name, uid=uid).running().succeeded()
         return self.until_phase("Succeeded", "Promote", name)
 
     # What is there
@@ -211,6 +210,7 @@ def operated(
             desk.start()
             yield desk
             assert '"reconcile failed' not in desk.log(), desk.process.tail()
+            assert "is forbidden: User" not in desk.log(), desk.process.tail()  # by RBAC
         except BaseException:
             sys.stderr.write(desk.process.tail(40))  # pytest shows it when the test failed
             raise
