@@ -59,10 +59,14 @@ def hold_when_suspended(turn: Turn) -> Turn:
 
 
 def await_slot(turn: Turn) -> Turn:
-    """New work waits in line; a run that is under way keeps the slot that it has."""
-    run, position = turn.status.run, turn.observed.queue_position
-    is_under_way = run is not None and run.end_time is None
-    if not position or is_under_way or turn.intent.want is Want.NOTHING:
+    """Work waits in line for a slot. A run under way that still holds one has position 0.
+
+    One that was suspended gave its slot back: what is resumed stands in line like new work, at the
+    place of its object's age, and goes on from its checkpoint when its turn comes. Nothing that is
+    suspended or at rest comes as far as this step.
+    """
+    position = turn.observed.queue_position
+    if not position:
         return turn
     message = f"position {shown_position(position)} in the queue: as many runs as may run do run"
     queued = turn.in_state(State.QUEUED, Reason.QUEUED, message)

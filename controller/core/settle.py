@@ -9,7 +9,7 @@ from controller.core.begin import enter, enter_again
 from controller.core.children import Child
 from controller.core.conditions import is_true
 from controller.core.ending import end_failed, end_judged
-from controller.core.failures import RULES, Policy, backoff_s
+from controller.core.failures import RULES, Policy, backoff_s, given_up, while_waiting
 from controller.core.follow import report_details
 from controller.core.obstacles import warned_once
 from controller.core.turn import Turn
@@ -114,7 +114,7 @@ def _fail(
         rule.policy in (Policy.NEVER, Policy.WAIT)
         or failures >= turn.observed.job.spec.retry.max_attempts
     ):
-        return _end(kept, child, failure, text)
+        return _end(kept, child, failure, _last_message(turn, failure, text, failures))
     return _again(kept, failure, text, failures=failures, is_free=is_free)
 
 
@@ -127,6 +127,11 @@ def _end(turn: Turn, child: Child, failure: FailureClass, text: str) -> Turn:
     return end_failed(turn, failure, text)
 
 
+def _last_message(turn: Turn, failure: FailureClass, text: str, failures: int) -> str:
+    """Under a single command the object ends with it: nobody can change it or annotate it."""
+    return given_up(failure, text, failures) if turn.observed.settings.waits_heal else text
+
+
 def _again(turn: Turn, failure: FailureClass, text: str, *, failures: int, is_free: bool) -> Turn:
     pause_s = 0.0 if is_free else _pause_s(turn, failures)
     reason = Reason(failure.value)
@@ -137,7 +142,7 @@ def _again(turn: Turn, failure: FailureClass, text: str, *, failures: int, is_fr
 def _wait(turn: Turn, failure: FailureClass, text: str) -> Turn:
     """Said once, however often it is tried."""
     waits, reason = turn.run.waits + 1, Reason(failure.value)
-    told = f"{text}; it is tried again by itself"
+    told = while_waiting(failure, text)
     warned = warned_once(turn.running(waits=waits), reason, told)
     return enter_again(warned, reason, told, after_s=_pause_s(turn, waits))
 

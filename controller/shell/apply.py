@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from controller.api.finetunejob import FineTuneJob
 from controller.core.actions import Action, StartStage, StopStage
@@ -22,7 +21,7 @@ from controller.kube.resources import JOBS, PODS
 from controller.shell.kinds import ATTEMPT_LABEL, ATTEMPT_LABELS, FINETUNEJOBS, UID_LABEL
 from controller.shell.ledger import Ledger
 from controller.shell.metrics import Metrics
-from controller.shell.records import Job, JobObject, Pod
+from controller.shell.records import Job, JobObject, Pod, PodList
 from controller.shell.refusals import being_deleted, name_conflict, refusal_of, still_ending
 from controller.shell.template import PodSettings, job_manifest
 from trainer.contract.request import Stage
@@ -41,12 +40,6 @@ class Stale(Exception):  # noqa: N818 - no error: decide again on what is there 
 
 class NotLeading(KubeError):  # noqa: N818 - an end, not an error of a request
     """The lease may have passed to another; nothing is written any more."""
-
-
-class PodList(Struct):
-    """The answer to a LIST of pods."""
-
-    items: list[Pod] = msgspec.field(default_factory=list)
 
 
 @dataclass(frozen=True)

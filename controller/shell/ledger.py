@@ -67,6 +67,11 @@ class Ledger:
         """A child of the object was created, or found there."""
         self._created.setdefault(uid, {})[job.metadata.name] = _Created(job, self.clock())
 
+    def has_created(self, uid: str, job: str, job_uid: str) -> bool:
+        """Whether this process created that Job, and the cache does not show it yet."""
+        own = self._created.get(uid, {}).get(job)
+        return own is not None and own.job.metadata.uid == job_uid
+
     def with_created(self, uid: str, cached: Iterable[Job]) -> list[Job]:
         """The cached children of the object and those that the cache does not show yet."""
         jobs = {job.metadata.name: job for job in cached}

@@ -15,7 +15,9 @@ from controller.core.observed import Observed, Settings
 from controller.errors import SpecError
 from controller.kube.objects import Key, key_of
 from controller.kube.store import Store
-from controller.shell.children import children_of
+from controller.shell.children import children_of, lacks_word
+from controller.shell.ended import EndedPods
+from controller.shell.glance import owner_uid_of
 from controller.shell.ledger import Ledger
 from controller.shell.progress import Poller
 from controller.shell.records import Job, JobObject, Pod
@@ -67,6 +69,7 @@ class Observer:
 
     caches: Caches
     ledger: Ledger
+    ended: EndedPods
     waits: Waits
     slots: Slots
     poller: Poller
@@ -86,6 +89,15 @@ class Observer:
         cached = self.caches.jobs.get(key_of(stored))
         return cached is not None and cached.metadata.uid == stored.metadata.uid
 
+    def has_job(self, job: Job) -> bool:
+        """Whether a child's Job is there, as far as is known here."""
+        meta = job.metadata
+        cached = self.caches.children.get((meta.namespace, meta.name))
+        if cached is not None and cached.metadata.uid == meta.uid:
+            return True
+        owner = next(iter(owner_uid_of(job)), "")
+        return self.ledger.has_created(owner, meta.name, meta.uid)
+
     def look(self, stored: JobObject) -> Look:
         """The object read whole, with its children.
 
@@ -98,9 +110,24 @@ class Observer:
     def family(self, uid: str) -> Family:
         """The children of an object."""
         jobs = self.ledger.with_created(uid, self.caches.children.by_index(OWNER_INDEX, uid))
-        pods = self.caches.pods.by_index(OWNER_INDEX, uid)
+        cached = self.caches.pods.by_index(OWNER_INDEX, uid)
+        pods = [*cached, *self.ended.of((job.metadata.uid for job in jobs), cached=cached)]
         children = children_of(uid, jobs, pods, self._progress(pods))
         return Family(tuple(jobs), tuple(pods), children)
+
+    def wordless(self, look: Look) -> Job | None:
+        """The Job of the recorded attempt, if it is over, nobody has seen how, and may yet."""
+        run = look.job.status.run
+        if run is None or run.end_time is not None:
+            return None
+        place = (run.number, run.stage, run.attempt)
+        silent = {
+            child.name
+            for child in look.family.children
+            if (child.run, child.stage, child.attempt) == place and lacks_word(child)
+        }
+        job = next((job for job in look.family.jobs if job.metadata.name in silent), None)
+        return job if job is not None and not self.ended.was_looked_at(job.metadata.uid) else None
 
     def observe(self, look: Look) -> Observed:
         """What the decision is made about. Takes a slot when one is free for the object."""

@@ -14,11 +14,13 @@ from controller.core.heard import Speaker
 from controller.core.observed import Settings
 from controller.kube.client import Client
 from controller.kube.errors import KubeError
+from controller.kube.events import EventRecorder
 from controller.kube.lease import Elector
 from controller.kube.objects import Key, key_of
 from controller.kube.workqueue import WorkQueue
 from controller.settings import OperatorSettings
 from controller.shell.apply import Applier
+from controller.shell.ended import EndedPods
 from controller.shell.glance import StatusGlance, glance_at_status, owner_key_of
 from controller.shell.health import Health, serve_health
 from controller.shell.kinds import ATTEMPT_LABEL, RUN_LABEL, STAGE_LABEL, UID_LABEL
@@ -28,7 +30,6 @@ from controller.shell.observe import Observer
 from controller.shell.progress import Poller, Target
 from controller.shell.publish import Publisher
 from controller.shell.reconcile import Reconciler
-from controller.shell.recorder import Recorder
 from controller.shell.records import JobObject, Pod
 from controller.shell.slots import Place, Slots
 from controller.shell.template import PodSettings
@@ -60,10 +61,13 @@ class Operator:
         self._relists: dict[str, int] = {}
         self.queue: WorkQueue[Key] = WorkQueue(base_s=RETRY_BASE_S, cap_s=settings.requeue_cap_s)
         self.ledger = Ledger(time.monotonic)
+        self.ended = EndedPods()
         self.slots = Slots(settings.max_concurrent_runs, self.queue.add_after)
         self.waits = Waits(client, settings.pending_grace_s, settings.events_period_s)
-        self.events = Recorder(client, controller=CONTROLLER_NAME, instance=identity)
-        self.watches = Watches(client, self.ledger, self.queue.add, self._forget, self.waits.forget)
+        self.events = EventRecorder(client, controller=CONTROLLER_NAME, instance=identity)
+        self.watches = Watches(
+            client, self.ledger, self.ended, self.queue.add, self._forget, self.waits.forget
+        )
         self.poller = Poller(
             self._targets, self.queue.add, settings.progress_port, settings.progress_period_s
         )
@@ -194,6 +198,7 @@ class Operator:
             observer=Observer(
                 self.watches.caches,
                 self.ledger,
+                self.ended,
                 self.waits,
                 self.slots,
                 self.poller,
@@ -209,6 +214,7 @@ class Operator:
             ),
             publisher=Publisher(client, self.events, self.ledger, self.metrics),
             ledger=self.ledger,
+            ended=self.ended,
             slots=self.slots,
             waits=self.waits,
             now=wall_clock,

@@ -16,12 +16,20 @@ from controller.errors import SpecError
 from controller.kube.client import Client
 from controller.kube.errors import ApiError, KubeError
 from controller.kube.objects import Key
+from controller.kube.resources import PODS
 from controller.shell.apply import Applier, NotLeading, Scene, Stale
-from controller.shell.kinds import FINETUNEJOBS
+from controller.shell.ended import EndedPods
+from controller.shell.kinds import ATTEMPT_LABELS, FINETUNEJOBS
 from controller.shell.ledger import Ledger, version
-from controller.shell.observe import Look, Observer, awaited_children, builtins_of
+from controller.shell.observe import (
+    Look,
+    Observer,
+    awaited_children,
+    builtins_of,
+    is_owned_by,
+)
 from controller.shell.publish import Publisher
-from controller.shell.records import JobObject
+from controller.shell.records import JobObject, PodList
 from controller.shell.slots import Slots
 from controller.shell.waits import Waits
 
@@ -55,6 +63,7 @@ class Reconciler:
     applier: Applier
     publisher: Publisher
     ledger: Ledger
+    ended: EndedPods
     slots: Slots
     waits: Waits
     now: Callable[[], datetime]
@@ -79,6 +88,7 @@ class Reconciler:
             look = self.observer.look(stored)
         except SpecError as error:
             return await self._refuse(key, stored, error)
+        look = await self._with_last_word(look)
         next_look_s = await self._look_at_waits(look)
         failure, decision = await self._act(look)
         if decision is None:
@@ -101,6 +111,25 @@ class Reconciler:
         self._settle(stored, decision, is_alive=family.is_alive)
         written = await self._publish(stored, decision)
         return NEVER if written is not None else self._again_when_stale(key, stored)
+
+    async def _with_last_word(self, look: Look) -> Look:
+        """An attempt that is over without a word: its pods are read live, once, before it counts.
+
+        The cache of the pods may be behind that of the Jobs, or may have been filled after the
+        pod ended.
+        """
+        job = self.observer.wordless(look)
+        if job is None:
+            return look
+        meta = job.metadata
+        labels = ",".join(f"{name}={meta.labels.get(name, '')}" for name in ATTEMPT_LABELS)
+        answer = await self.client.list(PODS, meta.namespace, label_selector=labels)
+        if self.observer.has_job(job):  # what is gone was forgotten, and stays so
+            for pod in msgspec.json.decode(answer, type=PodList).items:
+                if is_owned_by(pod, job):
+                    self.ended.keep(meta.uid, pod)
+            self.ended.looked_at(meta.uid)
+        return self.observer.look(look.stored)
 
     async def _act(self, look: Look) -> tuple[KubeError | None, Decision | None]:
         """The decision as it is after its actions; none when it was about what is no longer so."""

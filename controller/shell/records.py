@@ -116,3 +116,9 @@ class Pod(KubeObject):
 
     spec: PodSpec = field(default_factory=PodSpec)
     status: PodStatus = field(default_factory=PodStatus)
+
+
+class PodList(Struct):
+    """The answer to a LIST of pods."""
+
+    items: list[Pod] = field(default_factory=list)

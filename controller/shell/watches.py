@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.kube.client import Client
-from controller.kube.objects import Key, KubeObject, key_of
+from controller.kube.objects import Key, KubeObject, OwnerReference, key_of
 from controller.kube.reflector import Reflector
 from controller.kube.resources import JOBS, PODS
+from controller.shell.ended import EndedPods
 from controller.shell.glance import base_models_of, owner_key_of, owner_uid_of
 from controller.shell.kinds import BASEMODELS, CHILD_SELECTOR, FINETUNEJOBS
 from controller.shell.ledger import Ledger
@@ -21,6 +22,7 @@ class Watches:
 
     client: Client
     ledger: Ledger
+    ended: EndedPods
     wake: Callable[[Key], None]
     forget: Callable[[JobObject], None]
     """A FineTuneJob is gone."""
@@ -100,9 +102,10 @@ class Watches:
     def child_changed(self, old: Job | None, new: Job | None) -> None:
         """The FineTuneJob of a Job has news."""
         child: Job = self._there(old, new)
-        if new is None:
-            self.ledger.gone(next(iter(owner_uid_of(child)), ""), child)
-            self.forget_wait(child.metadata.uid)
+        if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+            self.ledger.gone(next(iter(owner_uid_of(old)), ""), old)
+            self.ended.forget(old.metadata.uid)
+            self.forget_wait(old.metadata.uid)
         self._wake_owner(child)
 
     def pod_changed(self, old: Pod | None, new: Pod | None) -> None:
@@ -110,7 +113,20 @@ class Watches:
         pod: Pod = self._there(old, new)
         if new is None or pod.status.phase not in ("", "Pending"):
             self.forget_wait(pod.metadata.uid)
+        if new is None:
+            self._keep_word(pod)
         self._wake_owner(pod)
+
+    def _keep_word(self, pod: Pod) -> None:
+        """Only for a Job that is there: nobody else would ever have it forgotten."""
+        owner = controller_of(pod)
+        if owner is None:
+            return
+        job = self.children.store.get((pod.metadata.namespace, owner.name))
+        is_there = job is not None and job.metadata.uid == owner.uid
+        uid = next(iter(owner_uid_of(pod)), "")
+        if is_there or self.ledger.has_created(uid, owner.name, owner.uid):
+            self.ended.keep(owner.uid, pod)
 
     def _wake_owner(self, child: KubeObject) -> None:
         key = owner_key_of(child)
@@ -120,3 +136,8 @@ class Watches:
     @staticmethod
     def _there(old: Any, new: Any) -> Any:  # noqa: ANN401 - an object of either side
         return old if new is None else new
+
+
+def controller_of(obj: KubeObject) -> OwnerReference | None:
+    """Whoever made the object and is responsible for it."""
+    return next((owner for owner in obj.metadata.owner_references if owner.controller), None)

@@ -39,11 +39,10 @@ def test_each_stage_ran_once(undisturbed: Story) -> None:
     assert jobs == dict.fromkeys(STAGES, 1)
 
 
-def test_its_events_tell_of_every_stage_and_the_end(undisturbed: Story) -> None:
+def test_its_events_tell_of_the_start_and_the_verdict(undisturbed: Story) -> None:
     events = undisturbed.sample.tenant.events(undisturbed.job)
-    notes = " ".join(one["note"] for one in events)
-    assert [stage for stage in STAGES if stage not in notes] == [], events
-    assert undisturbed.end["evaluation"]["verdict"] in {one["reason"] for one in events}, events
+    wanted = {"RunStarted", undisturbed.end["evaluation"]["verdict"]}
+    assert wanted <= {one["reason"] for one in events}, events
 
 
 def test_the_adapter_in_the_store_loads_with_plain_peft(undisturbed: Story, tmp_path: Path) -> None:

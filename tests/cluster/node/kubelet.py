@@ -26,6 +26,9 @@ def configuration(root: Path, runtime: Path, cgroup: str) -> dict[str, object]:
         "failSwapOn": False,
         "enforceNodeAllocatable": [],
         "makeIPTablesUtilChains": False,
+        # Nobody answers there: a name fails at once instead of after a time.
+        "clusterDNS": [network.HOST],
+        "clusterDomain": "cluster.local",
         "resolvConf": str(root / "resolv.conf"),
         "staticPodPath": "",
         "podLogsDir": str(root / "pods"),
