@@ -17,7 +17,7 @@ export PYTHONUTF8 := 1
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration e2e images \
+.PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration e2e e2e-images e2e-check images \
   programs generate verify quickstart quickstart-not-needed quickstart-base bench-verdict clean
 
 help: ## List the targets
@@ -62,12 +62,21 @@ test-integration: setup programs ## The tests on a real API server, object store
 	@$(BIN)/pytest -n 0 tests/integration
 
 e2e: PROGRAMS += kube-scheduler kubelet
-e2e: setup programs ## The tests on a real node: kubelet, containerd, the images (root, Debian)
+e2e: setup programs quickstart-base e2e-images ## The tests on a real node, in real pods (root, Debian)
+	@PYTHONPATH=tests $(BIN)/python -m cluster.node.enclosure \
+	  $(BIN)/pytest -p no:cacheprovider tests/e2e $(E2E_ARGS)
+
+# A base image without a registry; isolation that needs no rights beyond root in a sandbox.
+e2e-images: e2e-check
+	@images/base.sh localhost/tunekeeper-base
+	@BUILDAH_ISOLATION=chroot images/build.sh --base-image localhost/tunekeeper-base \
+	  --archive build/images
+
+e2e-check: setup
 	@tests/e2e/install-packages.sh
 	@PYTHONPATH=tests $(BIN)/python -m cluster.node.check
-	@$(BIN)/pytest -n 0 tests/e2e
 
-images: $(UV) ## Build both images with docker, podman or buildah
+images: ## Build both images with docker, podman or buildah
 	@images/build.sh
 
 generate: setup ## Write the CRDs and docs/api.md from the types

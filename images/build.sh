@@ -4,7 +4,7 @@
 #   images/build.sh [--base-image NAME] [--archive DIRECTORY] [tunekeeper] [tunekeeper-trainer]
 #
 # --base-image NAME    instead of the Dockerfile's own; images/base.sh makes one without a registry
-# --archive DIRECTORY  also write DIRECTORY/<image>.tar, an OCI archive
+# --archive DIRECTORY  also write DIRECTORY/<image>.tar, as `docker save` does
 #
 # Builds with docker, podman or buildah, the first that works, or with $CONTAINER_TOOL. Taken from
 # the environment when set: PIP_INDEX_URL and UV_DEFAULT_INDEX (the package index), the usual
@@ -61,8 +61,9 @@ archive() {
   rm -f "$file"
   case $tool in
     *docker) "$tool" save --output "$file" "$1:$version" ;;
-    *podman) "$tool" save --quiet --format oci-archive --output "$file" "$1:$version" ;;
-    *) "$tool" push --quiet "$1:$version" "oci-archive:$file:$1:$version" ;;
+    *podman) "$tool" save --quiet --format docker-archive --output "$file" "$1:$version" ;;
+    # Not compressed: gzip on gigabytes of libraries takes longer than everything else here.
+    *) "$tool" push --quiet "$1:$version" "docker-archive:$file:$1:$version" ;;
   esac
   echo "$file"
 }

@@ -14,6 +14,8 @@ class StageError(Exception):
         super().__init__(message)
         self.failure = failure
         self.message = message
+        self.checkpoint_step = 0
+        """Newest durable step, where it failed in training."""
 
 
 class FencedError(StageError):

@@ -127,7 +127,11 @@ def failed(request: StageRequest, error: StageError) -> StageResult:
     run_id = error.run_id if isinstance(error, DetailedStageError) else request.run_id
     return StageResult(
         outcome=outcome_of(
-            request, failure=error.failure, message=error.message[:MAX_TEXT], run_id=run_id
+            request,
+            failure=error.failure,
+            message=error.message[:MAX_TEXT],
+            run_id=run_id,
+            checkpoint_step=error.checkpoint_step,
         ),
         details=details,
     )

@@ -141,5 +141,6 @@ def _words() -> str:
     reasons = ", ".join(f"`{reason.value}`" for reason in sorted(Reason))
     return (
         f"## Conditions and reasons\n\nConditions: {conditions}.\n\n"
-        f"Reasons, of conditions, events and metrics alike: {reasons}.\n"
+        f"Reasons, of conditions, events and metrics alike: {reasons}.\n\n"
+        "What each of them means and what to do: [conditions.md](conditions.md).\n"
     )

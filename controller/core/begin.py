@@ -161,8 +161,7 @@ def _key(run: RunStatus) -> tuple[object, ...]:
 def _in_waiting_state(turn: Turn) -> Turn:
     """What is said of an attempt that is recorded and about to start."""
     if turn.unfinished:
-        text = "an earlier attempt is still ending"
-        return turn.in_state(State.PENDING, Reason.STOPPING, text)
+        return turn.in_state(State.PENDING, Reason.STOPPING, _still_ending(turn))
     if _pause_s(turn) <= 0:
         if is_shown_as_missing(turn):
             return turn  # it may still be; the attempt will tell
@@ -170,6 +169,13 @@ def _in_waiting_state(turn: Turn) -> Turn:
     if turn.status.phase == State.PENDING:
         return turn
     return turn.in_state(State.PENDING, Reason.RETRYING)
+
+
+def _still_ending(turn: Turn) -> str:
+    """What is in the way, and what to do where nothing will ever end it."""
+    names = ", ".join(child.name for child in turn.unfinished)
+    remedy = "if its node is lost, or it was made by somebody else, delete its pod"
+    return f"{names} has not ended yet; the next attempt starts when it has; {remedy}"
 
 
 def _pause_s(turn: Turn) -> float:

@@ -4,7 +4,7 @@ from controller.api.conditions import ConditionType
 from controller.api.reasons import Reason
 from controller.api.unsupported import unsupported
 from controller.core.actions import StopStage
-from controller.core.children import Child
+from controller.core.children import Child, ChildState
 from controller.core.conditions import State
 from controller.core.ending import reassert_end
 from controller.core.intent import Want
@@ -30,10 +30,21 @@ def rest_when_done(turn: Turn) -> Turn:
 
 
 def stop_what_is_not_wanted(turn: Turn) -> Turn:
-    """A child of a superseded run, or of no recorded attempt, is ended; its checkpoint stays."""
+    """A child of a superseded run, or of no recorded attempt, is ended; its checkpoint stays.
+
+    So is one that has not started when what it would start with was changed: an image that is
+    not there, a node selector that no node has.
+    """
     wanted = turn.child if turn.is_under_way else None
     strays = [child for child in turn.unfinished if child is not wanted]
-    return turn.stopping(strays, "superseded")
+    stopped = turn.stopping(strays, "superseded")
+    if wanted is not None and _is_outdated(turn, wanted):
+        return stopped.stopping([wanted], "the spec was changed before it started")
+    return stopped
+
+
+def _is_outdated(turn: Turn, child: Child) -> bool:
+    return child.state is ChildState.PENDING and turn.run.retry_hash != turn.intent.retry_hash
 
 
 def reject_unsupported_spec(turn: Turn) -> Turn:
@@ -66,7 +77,7 @@ def await_slot(turn: Turn) -> Turn:
     suspended or at rest comes as far as this step.
     """
     position = turn.observed.queue_position
-    if not position:
+    if not position or turn.unfinished:  # what is alive is counted, whatever the line says
         return turn
     message = f"position {shown_position(position)} in the queue: as many runs as may run do run"
     queued = turn.in_state(State.QUEUED, Reason.QUEUED, message)

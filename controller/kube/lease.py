@@ -146,7 +146,8 @@ class Elector:
                 is_ours = await self._claim(self._renew_s / 2)
         except (KubeError, TimeoutError, msgspec.DecodeError) as error:
             self._known = None
-            log.warning("lease %s/%s: %s", self._namespace, self._name, str(error) or "timed out")
+            said = str(error) or f"the API server gave no answer within {limit_s:.1f} s"
+            log.warning("lease %s/%s: %s", self._namespace, self._name, said)
             return False
         if is_ours:
             self._renewed_at = sent_at

@@ -18,6 +18,8 @@ class RunGlance(Struct, rename="camel"):
     stage: str = ""
     attempt: int = 0
     end_time: datetime | None = None
+    waits: int = 0
+    not_before: datetime | None = None
 
 
 class StatusGlance(Struct):

@@ -21,17 +21,18 @@ from controller.kube.workqueue import WorkQueue
 from controller.settings import OperatorSettings
 from controller.shell.apply import Applier
 from controller.shell.ended import EndedPods
-from controller.shell.glance import StatusGlance, glance_at_status, owner_key_of
+from controller.shell.glance import StatusGlance, glance_at_status, owner_key_of, owner_uid_of
 from controller.shell.health import Health, serve_health
 from controller.shell.kinds import ATTEMPT_LABEL, RUN_LABEL, STAGE_LABEL, UID_LABEL
 from controller.shell.ledger import Ledger
 from controller.shell.metrics import Metrics
 from controller.shell.observe import Observer
+from controller.shell.pods import is_over
 from controller.shell.progress import Poller, Target
 from controller.shell.publish import Publisher
 from controller.shell.reconcile import Reconciler
 from controller.shell.records import JobObject, Pod
-from controller.shell.slots import Place, Slots
+from controller.shell.slots import Place, Slots, is_pausing
 from controller.shell.template import PodSettings
 from controller.shell.waits import Waits
 from controller.shell.watches import Watches
@@ -62,7 +63,7 @@ class Operator:
         self.queue: WorkQueue[Key] = WorkQueue(base_s=RETRY_BASE_S, cap_s=settings.requeue_cap_s)
         self.ledger = Ledger(time.monotonic)
         self.ended = EndedPods()
-        self.slots = Slots(settings.max_concurrent_runs, self.queue.add_after)
+        self.slots = Slots(settings.max_concurrent_runs, self.queue.add_after, wall_clock)
         self.waits = Waits(client, settings.pending_grace_s, settings.events_period_s)
         self.events = EventRecorder(client, controller=CONTROLLER_NAME, instance=identity)
         self.watches = Watches(
@@ -142,10 +143,16 @@ class Operator:
             self.metrics.leading(False)
 
     def remember_runs(self) -> None:
-        """Slots of the runs that the statuses record, and the line of those without one."""
+        """Slots of the runs that the statuses record or whose pods live, and the line."""
+        alive = {
+            uid
+            for pod in self.watches.pods.store.all()
+            if not is_over(pod)
+            for uid in owner_uid_of(pod)
+        }
         for stored in self.watches.jobs.store.all():
             meta, status = stored.metadata, glance_at_status(stored)
-            if is_under_way(status):
+            if meta.uid in alive or is_under_way(status, wall_clock()):
                 self.slots.hold(meta.uid)
             elif (status.run is None or status.phase == State.QUEUED) and meta.creation_timestamp:
                 self.slots.expect(Place(meta.creation_timestamp, key_of(stored), meta.uid))
@@ -239,11 +246,12 @@ def pod_settings(settings: OperatorSettings) -> PodSettings:
     )
 
 
-def is_under_way(status: StatusGlance) -> bool:
+def is_under_way(status: StatusGlance, now: datetime) -> bool:
     """Whether a stored status records a run that holds a slot."""
     run = status.run
-    is_idle = status.phase in (State.SUSPENDED, State.QUEUED)
-    return run is not None and run.end_time is None and not is_idle
+    if run is None or run.end_time is not None or is_pausing(run.waits, run.not_before, now):
+        return False
+    return status.phase not in (State.SUSPENDED, State.QUEUED, State.FAILED)
 
 
 def has_address(pod: Pod) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from controller.api.finetunejob import FineTuneJob
+from controller.api.meta import ObjectMeta
 from controller.api.status import FineTuneJobStatus
 from controller.api.wire import to_document
 from controller.core.actions import Event
@@ -81,6 +82,11 @@ class Publisher:
         self.metrics.published(job)
         if has_changed and has_run_ended(before.status, after):
             self.metrics.run_ended(job)
+
+    def count_unreadable(self, metadata: ObjectMeta, after: FineTuneJobStatus) -> None:
+        """Bring the metrics to what is stored of an object whose spec nobody here can read."""
+        parts: dict[str, Any] = {"metadata": metadata, "status": after}
+        self.metrics.published(FineTuneJob.model_construct(**parts))
 
     def _tell(self, stored: JobObject, event: Event) -> None:
         meta = stored.metadata

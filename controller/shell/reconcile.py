@@ -110,7 +110,11 @@ class Reconciler:
         await self.applier.apply(Scene(stored, None, family.jobs), decision.actions)
         self._settle(stored, decision, is_alive=family.is_alive)
         written = await self._publish(stored, decision)
-        return NEVER if written is not None else self._again_when_stale(key, stored)
+        if written is None:
+            return self._again_when_stale(key, stored)
+        if self.observer.is_there(stored):
+            self.publisher.count_unreadable(metadata, decision.status)
+        return NEVER
 
     async def _with_last_word(self, look: Look) -> Look:
         """An attempt that is over without a word: its pods are read live, once, before it counts.

@@ -42,11 +42,16 @@ def refusal_of(error: ApiError, *, name: str) -> Obstacle | None:
     if error.is_forbidden and "exceeded quota" in error.message:
         remedy = "it starts when the quota has room; raise the quota or end other work"
         return Obstacle(Reason.QUOTA_EXCEEDED, f"Job {name}: {said}; {remedy}")
-    if error.is_invalid and not _DENIED.search(error.message):
+    if is_unfit(error) and not _DENIED.search(error.message):
         text = f"Job {name} cannot be made from this spec: {said}; change spec.compute"
         return Obstacle(Reason.INVALID_SPEC, text)
     remedy = "change spec.compute, or the policy; it is tried again"
     return Obstacle(Reason.ADMISSION_DENIED, f"Job {name}: {said}; {remedy}")
+
+
+def is_unfit(error: ApiError) -> bool:
+    """Whether the Job itself is wrong: a broken rule, or a value that cannot even be read."""
+    return error.is_invalid or error.status == HTTPStatus.BAD_REQUEST
 
 
 def name_conflict(name: str) -> Obstacle:

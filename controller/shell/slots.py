@@ -2,8 +2,10 @@
 
 A slot is taken when the decision that records the run is made, before its status is written, so
 that two reconciles at once never take the same one; it is given back by the decision after which
-no run is under way. Nothing of this is stored: after a restart the runs that the statuses record
-hold theirs.
+no run is under way, nothing of it is alive, and none is about to be: a suspended run gives its slot
+back and stands in line again when it is resumed, and so does one that pauses until something
+arrives that is missing, or a single forgotten Secret could stop a whole fleet. Nothing of this is
+stored: after a restart the runs that the statuses record hold theirs.
 """
 
 from collections.abc import Callable, Iterable
@@ -36,20 +38,28 @@ def position(place: Place, waiting: Iterable[Place], free: int) -> int:
     return max(0, ahead + 1 - free)
 
 
-def wants_slot(job: FineTuneJob) -> bool:
-    """Whether the object has work to do and may do it."""
+def wants_slot(job: FineTuneJob, now: datetime) -> bool:
+    """Whether the object has work to do and may do it now."""
     if job.spec.suspend:
         return False
-    run = job.status.run
-    is_under_way = run is not None and run.end_time is None
-    return is_under_way or read_intent(job).want is not Want.NOTHING
+    run, intent = job.status.run, read_intent(job)
+    if run is None or run.end_time is not None or intent.want is not Want.NOTHING:
+        return intent.want is not Want.NOTHING
+    has_changed = run.retry_hash != intent.retry_hash  # what it waits for may be what was changed
+    return has_changed or not is_pausing(run.waits, run.not_before, now)
 
 
-def holds_slot(status: FineTuneJobStatus) -> bool:
+def holds_slot(status: FineTuneJobStatus, now: datetime) -> bool:
     """Whether what a decision made of the object keeps its slot."""
     run = status.run
-    is_under_way = run is not None and run.end_time is None
-    return is_under_way and status.phase not in (State.SUSPENDED, State.FAILED, State.QUEUED)
+    if run is None or run.end_time is not None or is_pausing(run.waits, run.not_before, now):
+        return False
+    return status.phase not in (State.SUSPENDED, State.FAILED, State.QUEUED)
+
+
+def is_pausing(waits: int, not_before: datetime | None, now: datetime) -> bool:
+    """Whether a run has nothing to do before then because something is missing."""
+    return waits > 0 and not_before is not None and not_before > now
 
 
 @dataclass
@@ -59,6 +69,7 @@ class Slots:
     limit: int
     wake: Callable[[Key, float], None]
     """Asks for a key to be decided again after so many seconds."""
+    now: Callable[[], datetime]
     _holding: set[str] = field(default_factory=set)
     _waiting: dict[str, Place] = field(default_factory=dict)
 
@@ -77,13 +88,13 @@ class Slots:
         uid = job.metadata.uid
         if not self.limit or uid in self._holding:
             return 0
-        if not is_alive and not wants_slot(job):
+        if not is_alive and not wants_slot(job, self.now()):
             return 0
         place = place_of(job)
         free = max(0, self.limit - len(self._holding))
         now = 0 if is_alive else position(place, self._waiting.values(), free)
         if now:
-            self._waiting[uid] = place
+            self._join_line(place)
         else:
             self._waiting.pop(uid, None)
             self._holding.add(uid)
@@ -95,7 +106,7 @@ class Slots:
             return
         if status.phase != State.QUEUED:
             self._leave_line(uid)
-        if is_alive or holds_slot(status):
+        if is_alive or holds_slot(status, self.now()):
             self._holding.add(uid)
         else:
             self._give_back(uid)
@@ -109,6 +120,12 @@ class Slots:
         if uid in self._holding:
             self._holding.discard(uid)
             self._show_positions()
+
+    def _join_line(self, place: Place) -> None:
+        is_new = place.uid not in self._waiting
+        self._waiting[place.uid] = place
+        if is_new and place < max(self._waiting.values()):
+            self._show_positions()  # an old object that comes back: those behind it move
 
     def _leave_line(self, uid: str) -> None:
         if self._waiting.pop(uid, None) is not None:

@@ -13,6 +13,7 @@ from controller.core.children import Child, Obstacle
 from controller.kube.client import Client
 from controller.kube.errors import KubeError
 from controller.kube.resources import CORE_EVENTS
+from controller.shell.pods import NODE_REMEDY
 from controller.shell.refusals import words
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,6 +53,12 @@ IMAGE_REASONS = frozenset({"ErrImageNeverPull", "InspectFailed", "InvalidImageNa
 HOST_REASONS = frozenset(
     {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"}
 )
+QUOTA_REMEDY = "raise the quota or end other work; it is tried again by itself"
+REFUSED_REMEDY = (
+    "create what it names, or change spec.compute or the policy; it is tried again by itself"
+)
+_POD_NAME = re.compile(r'\bpods "([a-z0-9.-]+)-[a-z0-9]{5}"')
+"""Of a pod that never was; it would differ at each try, and each would be a status write."""
 _IMAGE_WORDS = re.compile(r"pull.*image|image.*pull|ErrImage|InvalidImageName", re.IGNORECASE)
 
 
@@ -69,11 +76,10 @@ def read_events(events: Sequence[ReadEvent]) -> Obstacle | None:
 def _read_event(event: ReadEvent) -> Obstacle | None:
     said = words(event.message)
     if event.reason == "FailedCreate":
-        is_quota = "exceeded quota" in event.message
-        reason = Reason.QUOTA_EXCEEDED if is_quota else Reason.ADMISSION_DENIED
-        return Obstacle(reason, f"the pod was refused: {said}")
+        return _refused(said)
     if event.reason == "FailedScheduling":
-        return Obstacle(Reason.UNSCHEDULABLE, f"no node takes the pod: {said}")
+        text = f"no node takes the pod: {said}; {NODE_REMEDY}"
+        return Obstacle(Reason.UNSCHEDULABLE, text)
     if event.reason in IMAGE_REASONS or (
         event.reason in ("Failed", "BackOff") and _IMAGE_WORDS.search(event.message)
     ):
@@ -85,6 +91,18 @@ def _read_event(event: ReadEvent) -> Obstacle | None:
     if event.reason in HOST_REASONS:
         return Obstacle(Reason.PENDING, f"the node cannot start the pod yet: {said}")
     return None
+
+
+def _refused(said: str) -> Obstacle:
+    """A pod that admission will not have; the Job controller asks again, each with a new name."""
+    text = f"the pod was refused: {_POD_NAME.sub(_without_suffix, said)}"
+    if "exceeded quota" in said:
+        return Obstacle(Reason.QUOTA_EXCEEDED, f"{text}; {QUOTA_REMEDY}")
+    return Obstacle(Reason.ADMISSION_DENIED, f"{text}; {REFUSED_REMEDY}")
+
+
+def _without_suffix(found: re.Match[str]) -> str:
+    return f"pods {found[1]}"
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ def job_text(name: str = "intents", base: str = "{directory: {path: /models/tiny
 
 
 def fake_command() -> list[str]:
-    return [sys.executable, str(Path(fake.__file__))]
+    """-P: what lies beside it in this folder must never pass for a module of Python's own."""
+    return [sys.executable, "-P", str(Path(fake.__file__))]
 
 
 def environment(root: Path, plan: dict[str, Any] | None = None, **more: str) -> dict[str, str]:

@@ -184,10 +184,10 @@ class Desk:
         """Of the Jobs."""
         return f"/apis/batch/v1/namespaces/{self.namespace}/jobs"
 
-    def writes(self, path: str, since: Json) -> list[Json]:
-        """The versions of what lies at the path since that object was as it is there."""
+    def writes(self, path: str, since: Json, *, seconds: int = 1) -> list[Json]:
+        """The versions of what lies at the path since then, and of so many seconds from now."""
         version = since["metadata"]["resourceVersion"]
-        query = f"watch=1&resourceVersion={version}&timeoutSeconds=1"
+        query = f"watch=1&resourceVersion={version}&timeoutSeconds={seconds}"
         _, body = self.plane.api.raw("GET", f"{path}?{query}")
         return [json.loads(line) for line in body.splitlines()]
 

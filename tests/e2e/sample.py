@@ -12,10 +12,12 @@ from e2e.tenant import Tenant
 
 ROWS = 160
 # Enough steps that a test can step in while it trains.
-EPOCHS = 40
+EPOCHS = 25
 TRAINING = {"epochs": EPOCHS, "batchTokens": 128, "maxSequenceTokens": 256}
 # One thread: the two cores are shared with a control plane, and sums keep their order.
 ENV = [{"name": "OMP_NUM_THREADS", "value": "1"}]
+# Little, so that a pod that hangs in one test does not keep another's from starting.
+RESOURCES = {"requests": {"cpu": "100m", "memory": "512Mi"}}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Sample:
                 "uri": f"s3://{OUTPUT}/{self.output(name)}",
                 "storage": self.objects.storage(OUTPUT),
             },
-            "compute": {"gpus": 0, "env": ENV},
+            "compute": {"gpus": 0, "env": ENV, "resources": RESOURCES},
         }
         for section, fields in sections.items():
             spec[section] = {**spec.get(section, {}), **fields}

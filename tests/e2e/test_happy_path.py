@@ -45,6 +45,7 @@ def test_its_events_tell_of_the_start_and_the_verdict(undisturbed: Story) -> Non
     assert wanted <= {one["reason"] for one in events}, events
 
 
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft's own use
 def test_the_adapter_in_the_store_loads_with_plain_peft(undisturbed: Story, tmp_path: Path) -> None:
     adapter, base = tmp_path / "adapter", tmp_path / "base"
     objects = undisturbed.sample.objects

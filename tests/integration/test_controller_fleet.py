@@ -36,6 +36,27 @@ def test_of_three_jobs_and_one_slot_the_oldest_runs_and_the_others_know_their_pl
         desk.until_phase("Running", name="c")
 
 
+def test_a_resumed_job_stands_in_line_and_goes_on_when_it_is_its_turn(
+    plane: ControlPlane, namespace: str
+) -> None:
+    remove_jobs_of_earlier_tests(plane)
+    with operated(plane, namespace, max_concurrent_runs=1) as desk:
+        desk.apply("a")
+        pod = desk.kubelet.pod("prepare", job="a").running()
+        desk.apply("b")
+        desk.until_phase("Queued", name="b")
+        desk.edit("a", suspend=True)
+        pod.gone()
+        desk.until_phase("Running", name="b")  # what is suspended gives its slot back
+        desk.edit("a", suspend=False)
+        queued = desk.until_phase("Queued", name="a")
+        assert "position 1 " in message_of(queued)
+        assert {job["metadata"]["labels"]["tunekeeper.dev/job"] for job in desk.jobs()} == {"b"}
+        desk.succeed("b")
+        status = desk.until_phase("Running", "Preparing", "a")
+        assert status["run"]["number"] == 1
+
+
 def remove_jobs_of_earlier_tests(plane: ControlPlane) -> None:
     root = "/apis/tunekeeper.dev/v1alpha1"
     for item in plane.api.get(f"{root}/finetunejobs")["items"]:
@@ -64,6 +85,8 @@ def test_a_restart_in_the_middle_loses_nothing_and_writes_nothing(
         wait_until(lambda: "\ntunekeeper_leader 1.0" in desk.read("/metrics"), "it leads")
         assert desk.writes(desk.path(""), before) == []
         assert desk.writes(desk.jobs_path, before) == []
+        series = f'finetunejob="intents",namespace="{namespace}",phase="Running"}} 1.0'
+        assert f"tunekeeper_job_phase{{{series}" in desk.read("/metrics")  # without a write
         desk.stop()
         pod.succeeded()
         desk.start()

@@ -104,6 +104,14 @@ class _Attempt:
         self.saved_step, self.saved_at = self.training.state.step, self.clock()
 
     def follow(self) -> None:
+        """To the end; an error says up to which step the work is safe."""
+        try:
+            self._follow()
+        except StageError as error:
+            error.checkpoint_step = self.saved_step
+            raise
+
+    def _follow(self) -> None:
         training = self.training
         self.progress.start(ACTIVITY, len(training.steps), done=training.state.step)
         while training.is_evaluation_due or not training.is_finished:

@@ -74,6 +74,8 @@ def _place() -> Iterator[Path]:
             try:
                 yield place
             finally:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(number, signal.SIG_IGN)  # it is over; tidying up takes moments
                 _remove(place)
 
 

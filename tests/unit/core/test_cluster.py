@@ -13,11 +13,9 @@ from controller.core.actions import Event, StartStage, StopStage
 from controller.core.children import ChildState, Ending, Obstacle
 from controller.core.conditions import find
 from controller.core.decide import decide
-from controller.core.gate import KEPT_ATTEMPTS, shown_position
 from controller.core.observed import Settings
 from trainer.contract.failures import FailureClass
 from trainer.contract.outcome import Outcome
-from trainer.contract.progress import Progress
 
 IMAGES = Images(cpu="registry/tunekeeper:1", trainer="registry/tunekeeper-trainer:1")
 
@@ -99,102 +97,6 @@ def test_a_pod_that_cannot_run_shows_why_while_it_cannot(reason: Reason) -> None
 def test_a_pod_that_is_only_pending_costs_no_write() -> None:
     scene = Scene().settled()
     assert scene.reporting(state=ChildState.PENDING).decided().status == scene.job.status
-
-
-def test_a_missing_secret_is_waited_for_with_growing_pauses_and_no_limit() -> None:
-    scene = Scene(job=a_job(retry={"maxAttempts": 2})).settled()
-    pauses, warnings = [], 0
-    for _ in range(9):
-        scene = scene.failed(FailureClass.SECRET_NOT_FOUND)
-        warnings += len(scene.decided().events)
-        scene = scene.settled()
-        assert said(scene) == ("Pending", "SecretNotFound")
-        pauses.append(scene.decided().requeue_after_s)
-        scene = scene.passed(pauses[-1] or 0).settled()
-        assert said(scene) == ("Pending", "SecretNotFound")
-    assert pauses == [10, 20, 40, 80, 160, 320, 600, 600, 600]
-    assert warnings == 1
-    assert "because; it is tried again by itself" in message(scene)
-    healed = scene.succeeded().settled()
-    assert said(healed) == ("Running", "Training")
-    assert healed.job.status.run is not None
-    assert healed.job.status.run.waits == 0
-
-
-def test_a_missing_secret_uses_up_no_attempt() -> None:
-    scene = Scene(job=a_job(retry={"maxAttempts": 2})).settled()
-    for failure in (FailureClass.SECRET_NOT_FOUND, FailureClass.UNAVAILABLE):
-        scene = scene.failed(failure).settled().passed(3600).settled()
-    assert said(scene) == ("Running", "Preparing")
-    assert said(scene.failed(FailureClass.UNAVAILABLE).settled()) == ("Failed", "Unavailable")
-
-
-def test_a_stage_that_waited_and_now_works_is_running() -> None:
-    scene = Scene().settled().failed(FailureClass.SECRET_NOT_FOUND).settled().passed(10).settled()
-    child = scene.live
-    progress = Progress(uid="u", run=1, stage=child.stage, attempt=2, percent=3.0)
-    working = scene.reporting(progress=progress).settled()
-    assert said(working) == ("Running", "Preparing")
-
-
-def test_a_corrected_spec_does_not_wait_for_the_pause() -> None:
-    scene = Scene().settled().failed(FailureClass.SECRET_NOT_FOUND).settled()
-    output = {"uri": "file:///out/intents", "storage": {"secretRef": {"name": "other"}}}
-    assert scene.edited(output=output).settled().live.name.endswith("r1-prepare-2")
-
-
-def test_a_command_does_not_wait_for_what_only_the_user_can_bring() -> None:
-    scene = Scene(settings=Settings(waits_heal=False)).settled()
-    assert said(scene.failed(FailureClass.SECRET_NOT_FOUND).settled()) == (
-        "Failed",
-        "SecretNotFound",
-    )
-
-
-def test_old_attempts_of_a_long_wait_are_deleted_once_the_status_knows_their_end() -> None:
-    scene = Scene().settled()
-    for _ in range(12):
-        scene = scene.failed(FailureClass.SECRET_NOT_FOUND).settled().passed(600).settled()
-    assert len(scene.children) == KEPT_ATTEMPTS
-    assert scene.live.attempt == 13
-
-
-def test_new_work_waits_in_line_and_says_where() -> None:
-    queued = replace(Scene(), queue_position=3).settled()
-    assert said(queued) == ("Queued", "Queued")
-    assert message(queued).startswith("position 3 ")
-    assert (queued.job.status.run, queued.children) == (None, ())
-    assert said(replace(queued, queue_position=0).settled()) == ("Running", "Preparing")
-
-
-def test_a_run_under_way_keeps_its_slot() -> None:
-    scene = replace(Scene().settled(), queue_position=5).succeeded().settled()
-    assert scene.live.name.endswith("r1-train-1")
-    scene = scene.edited(lora={"rank": 8}).settled()
-    scene = scene.failed(FailureClass.INTERRUPTED).settled()
-    assert scene.live.name.endswith("r2-prepare-1")
-
-
-def test_one_more_stage_of_an_ended_run_waits_in_line() -> None:
-    scene = Scene().settled().succeeded().settled().succeeded().settled().succeeded().settled()
-    queued = replace(scene, queue_position=1)
-    assert said(queued.settled()) == ("Succeeded", "Promote")
-    again = queued.edited(evaluation={"minDelta": "0.1"}).settled()
-    assert said(again) == ("Queued", "Queued")
-    assert replace(again, queue_position=0).settled().live.name.endswith("r1-judge-2")
-
-
-def test_a_suspended_job_stands_in_no_line() -> None:
-    scene = replace(Scene(job=a_job(suspend=True)), queue_position=2).settled()
-    assert said(scene) == ("Suspended", "Suspended")
-
-
-@pytest.mark.parametrize(
-    ("position", "shown"),
-    [(1, "1"), (20, "20"), (21, "20 or later"), (99, "90 or later"), (4321, "4000 or later")],
-)
-def test_a_far_position_is_coarse(position: int, shown: str) -> None:
-    assert shown_position(position) == shown
 
 
 @pytest.mark.parametrize(
@@ -343,3 +245,17 @@ def test_a_stop_is_asked_for_once() -> None:
     scene = Scene().settled().edited(suspend=True)
     assert scene.decided().actions == (StopStage(scene.live.name, "suspended"),)
     assert scene.stepped().decided().actions == ()
+
+
+def test_a_child_that_has_not_started_makes_room_for_a_corrected_spec() -> None:
+    scene = Scene().settled().reporting(state=ChildState.PENDING)
+    corrected = scene.edited(compute={"gpus": 0, "image": "mended:1"})
+    assert [type(action) for action in corrected.decided().actions] == [StopStage]
+    healed = corrected.stepped().vanished().settled()
+    assert healed.live.state is ChildState.RUNNING
+    assert healed.job.status.run.failures == 0
+
+
+def test_a_child_that_runs_keeps_running_when_the_next_attempts_spec_changes() -> None:
+    scene = Scene().settled().edited(compute={"gpus": 0, "image": "mended:1"})
+    assert scene.decided().actions == ()

@@ -105,8 +105,6 @@ USERS = [
     FailureClass.INVALID_SPEC,
     FailureClass.INVALID_DATA,
     FailureClass.TEST_TOO_SMALL,
-    FailureClass.ACCESS_DENIED,
-    FailureClass.NOT_FOUND,
     FailureClass.OUTPUT_IN_USE,
     FailureClass.CONDITIONAL_WRITES_UNSUPPORTED,
 ]

@@ -8,7 +8,7 @@ import pytest
 from builders.jobs import START, a_job
 
 from controller.api.finetunejob import FineTuneJob
-from controller.kube.objects import Key, Meta
+from controller.kube.objects import Key, Meta, OwnerReference
 from controller.settings import OperatorSettings
 from controller.shell.operator import Operator
 from controller.shell.records import Job, JobObject, Pod, PodStatus
@@ -82,6 +82,11 @@ def test_no_other_pod_is_asked(stored: JobObject | None, pod: Pod) -> None:
         pytest.param({}, 1, id="one that never ran is before the younger"),
         pytest.param({"run": RUN, "phase": "Queued"}, 1, id="one in line keeps its place"),
         pytest.param({"run": RUN, "phase": "Suspended"}, 0, id="a suspended one holds none"),
+        pytest.param(
+            {"run": RUN | {"waits": 1, "notBefore": "2999-01-01T00:00:00Z"}, "phase": "Pending"},
+            0,
+            id="nor one that pauses until something arrives",
+        ),
         pytest.param({"run": RUN | {"endTime": "2026-03-01T12:00:00Z"}}, 0, id="nor one at rest"),
     ],
 )
@@ -91,6 +96,17 @@ def test_a_new_leader_knows_who_holds_a_slot_and_who_waits(
     operator = an_operator(max_concurrent_runs=2)
     operator.slots.hold("uid-of-another")
     operator.watches.jobs.store.put(a_stored(**status))
+    operator.remember_runs()
+    assert operator.slots.take(a_young_job(), is_alive=False) == position
+
+
+@pytest.mark.parametrize(("phase", "position"), [("Running", 1), ("Succeeded", 0)])
+def test_a_suspended_run_whose_pod_still_lives_is_counted_after_a_restart(
+    phase: str, position: int
+) -> None:
+    operator = an_operator(max_concurrent_runs=1)
+    operator.watches.jobs.store.put(a_stored(run=RUN, phase="Suspended"))
+    operator.watches.pods.store.put(a_pod(phase))
     operator.remember_runs()
     assert operator.slots.take(a_young_job(), is_alive=False) == position
 
@@ -125,6 +141,62 @@ def test_children_wake_their_job_and_strangers_nobody() -> None:
     operator.watches.child_changed(Job(Meta("j", "ml", "u", labels=LABELS)), None)
     operator.watches.child_changed(None, Job(Meta("j", "ml", "u")))
     assert taken(operator) == [("ml", "intents")]
+
+
+def a_child(uid: str = "job-1") -> Job:
+    return Job(Meta("j", "ml", uid, labels=LABELS))
+
+
+def a_pod_of(uid: str = "job-1", phase: str = "Failed") -> Pod:
+    pod = a_pod(phase)
+    pod.metadata.owner_references = [OwnerReference("Job", "j", uid, controller=True)]
+    return pod
+
+
+def test_the_word_of_a_pod_that_goes_is_kept_until_its_job_goes() -> None:
+    operator = an_operator()
+    operator.watches.children.store.put(a_child())
+    operator.watches.pod_changed(a_pod_of(), None)
+    kept = operator.ended.of(["job-1"], cached=[])
+    assert [pod.metadata.uid for pod in kept] == ["pod-1"]
+    assert operator.ended.of(["job-1"], cached=kept) == []
+    operator.watches.child_changed(a_child(), None)
+    assert len(operator.ended) == 0
+
+
+def test_the_word_of_a_pod_whose_job_was_only_just_created_is_kept() -> None:
+    operator = an_operator()
+    operator.ledger.created("uid-1", a_child())
+    operator.watches.pod_changed(a_pod_of(), None)
+    assert len(operator.ended) == 1
+    operator.watches.child_changed(a_child(), a_child("job-2"))  # by a relist
+    assert len(operator.ended) == 0
+
+
+@pytest.mark.parametrize(
+    ("child", "pod"),
+    [
+        pytest.param(a_child(), a_pod_of(phase="Running"), id="it had not ended"),
+        pytest.param(a_child("job-2"), a_pod_of(), id="its Job is gone, another has the name"),
+        pytest.param(a_child(), a_pod("Failed"), id="it belongs to no Job"),
+    ],
+)
+def test_of_no_other_pod_anything_is_kept(child: Job, pod: Pod) -> None:
+    operator = an_operator()
+    operator.watches.children.store.put(child)
+    operator.watches.pod_changed(pod, None)
+    assert len(operator.ended) == 0
+
+
+def test_what_is_kept_of_one_job_is_bounded() -> None:
+    operator = an_operator()
+    operator.watches.children.store.put(a_child())
+    for number in range(20):
+        pod = a_pod_of()
+        pod.metadata.uid = f"pod-{number}"
+        operator.watches.pod_changed(pod, None)
+    kept = operator.ended.of(["job-1"], cached=[])
+    assert [pod.metadata.uid for pod in kept] == [f"pod-{n}" for n in (16, 17, 18, 19)]
 
 
 def test_the_echo_of_an_own_write_wakes_nobody() -> None:

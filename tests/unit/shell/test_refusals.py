@@ -37,6 +37,11 @@ SECRET = "hunter2"  # noqa: S105 - what must not be shown
             Reason.INVALID_SPEC,
             id="no valid Job",
         ),
+        pytest.param(
+            ApiError(400, "BadRequest", "Job in version v1 cannot be handled as a Job: quantities"),
+            Reason.INVALID_SPEC,
+            id="a value that no Job can hold",
+        ),
     ],
 )
 def test_a_refusal_that_speaks_of_the_job_is_an_obstacle(error: ApiError, expected: Reason) -> None:

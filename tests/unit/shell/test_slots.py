@@ -47,6 +47,19 @@ def in_phase(job: FineTuneJob, phase: str) -> FineTuneJob:
     return job.model_copy(update={"status": job.status.model_copy(update={"phase": phase})})
 
 
+def pausing(job: FineTuneJob) -> FineTuneJob:
+    known = running(job)
+    assert known.status.run is not None
+    fields = {
+        "waits": 1,
+        "not_before": START + timedelta(seconds=60),
+        "retry_hash": read_intent(job).retry_hash,
+    }
+    run = known.status.run.model_copy(update=fields)
+    status = known.status.model_copy(update={"run": run, "phase": "Pending"})
+    return known.model_copy(update={"status": status})
+
+
 def ended(job: FineTuneJob) -> FineTuneJob:
     assert job.status.run is not None
     run = job.status.run.model_copy(update={"end_time": START, "verdict": "Promote"})
@@ -59,7 +72,8 @@ class Fleet:
 
     def __init__(self, limit: int) -> None:
         self.woken: list[Key] = []
-        self.slots = Slots(limit, lambda key, _: self.woken.append(key))
+        self.now = START
+        self.slots = Slots(limit, lambda key, _: self.woken.append(key), lambda: self.now)
 
     def decide(self, job: FineTuneJob) -> int:
         """A whole reconcile of a job that wants to run."""
@@ -67,6 +81,10 @@ class Fleet:
         after = in_phase(job, "Queued") if found else running(job)
         self.slots.settle(job.metadata.uid, after.status, is_alive=False)
         return found
+
+    def pause(self, job: FineTuneJob) -> None:
+        """Something is missing: its run pauses for a minute."""
+        self.slots.settle(job.metadata.uid, pausing(job).status, is_alive=False)
 
     def end(self, job: FineTuneJob) -> None:
         self.slots.settle(job.metadata.uid, ended(running(job)).status, is_alive=False)
@@ -167,3 +185,48 @@ def test_after_a_restart_the_oldest_is_first_whoever_is_looked_at_first() -> Non
     fleet.slots.expect(Place(START, ("ml", "a"), "uid-a"))
     assert fleet.decide(young) == 1
     assert fleet.decide(old) == 0
+
+
+def test_a_resumed_job_gets_a_slot_only_when_one_is_free() -> None:
+    fleet = Fleet(1)
+    job, other = a_waiting_job("a", 0), a_waiting_job("b", 1)
+    fleet.decide(job)
+    fleet.slots.settle("uid-a", in_phase(running(job), "Suspended").status, is_alive=False)
+    assert fleet.decide(other) == 0
+    assert fleet.decide(in_phase(running(job), "Suspended")) == 1
+    fleet.end(other)
+    assert fleet.decide(in_phase(running(job), "Queued")) == 0
+
+
+def test_a_run_that_pauses_until_something_arrives_blocks_nobody() -> None:
+    fleet = Fleet(1)
+    job, other = a_waiting_job("a", 0), a_waiting_job("b", 1)
+    fleet.decide(job)
+    fleet.pause(job)
+    assert fleet.slots.take(pausing(job), is_alive=False) == 0  # and takes no slot
+    assert fleet.decide(other) == 0
+    fleet.now = START + timedelta(seconds=61)
+    assert fleet.slots.take(pausing(job), is_alive=False) == 1
+
+
+def test_a_pausing_run_whose_spec_was_mended_wants_a_slot_at_once() -> None:
+    fleet = Fleet(1)
+    job = a_waiting_job("a", 0)
+    fleet.decide(a_waiting_job("b", 1))
+    spec = job.spec.model_copy(
+        update={"retry": job.spec.retry.model_copy(update={"max_attempts": 9})}
+    )
+    mended = pausing(job).model_copy(update={"spec": spec})
+    assert fleet.slots.take(mended, is_alive=False) == 1
+
+
+def test_an_old_object_that_comes_back_moves_those_behind_it() -> None:
+    fleet = Fleet(1)
+    for name, age in (("a", 5), ("b", 6)):
+        fleet.decide(a_waiting_job(name, age))
+    fleet.woken.clear()
+    fleet.decide(a_waiting_job("old", 0))
+    assert ("ml", "b") in fleet.woken
+    fleet.woken.clear()
+    fleet.decide(a_waiting_job("young", 9))
+    assert fleet.woken == []

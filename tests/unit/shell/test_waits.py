@@ -86,3 +86,14 @@ def test_the_order_of_a_list_does_not_matter_and_series_count_by_their_last_time
 def test_an_event_without_any_time_is_the_oldest() -> None:
     events = [ReadEvent("FailedScheduling", "no node"), an_event("Scheduled")]
     assert read_events(events) is None
+
+
+def test_a_pod_that_is_refused_again_under_another_name_is_the_same_obstacle() -> None:
+    said = 'Error creating: pods "a.b-r1-prepare-1-{}" is forbidden: no PriorityClass with name x'
+    found = [
+        read_events([an_event("FailedCreate", said.format(end))]) for end in ("abc12", "xyz98")
+    ]
+    assert found[0] == found[1]
+    assert found[0] is not None
+    assert "pods a.b-r1-prepare-1 is forbidden: no PriorityClass" in found[0].message
+    assert "create what it names" in found[0].message

@@ -33,10 +33,17 @@ def stop_after(bench, actions, *, epoch):
     with pytest.raises(StageError) as caught:
         bench.run(epoch=epoch, stop=StoppingAt(actions))
     assert caught.value.failure is FailureClass.INTERRUPTED
+    return caught.value
 
 
 def checkpoint_files(bench):
     return [e.key for e in bench.store.list(f"runs/{RUN}/") if "/checkpoints/" in e.key]
+
+
+def test_an_attempt_that_is_stopped_says_up_to_which_step_its_work_is_safe(bench):
+    first = stop_after(bench, 3, epoch=1)
+    later = stop_after(bench, 5, epoch=2)
+    assert 0 < first.checkpoint_step < later.checkpoint_step
 
 
 def test_training_lowers_the_loss_and_leaves_the_best_adapter(bench):

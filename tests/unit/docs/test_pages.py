@@ -1,0 +1,109 @@
+"""The hand-written pages say what the code does."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from controller.api.conditions import ConditionType
+from controller.api.reasons import Reason
+from controller.core.conditions import TABLE, State
+from controller.core.failures import RULES, Policy
+from controller.settings import OperatorSettings, env_of
+from trainer.contract.failures import FailureClass
+
+ROOT = Path(__file__).parents[3]
+CONDITIONS = (ROOT / "docs/conditions.md").read_text(encoding="utf-8")
+INSTALL = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+REASON_TITLES = (
+    "Under way",
+    "Waits that show while they last",
+    "Why a run failed",
+    "How a run ended, and what is known of it",
+)
+
+RETRIED = {
+    Policy.NEVER: "no",
+    Policy.BACKOFF: "yes",
+    Policy.FREE_IF_ADVANCED: "yes; not counted when a newer checkpoint was written",
+}
+
+
+def section(page: str, title: str) -> str:
+    """What stands below a heading, up to the next one."""
+    [body] = re.findall(rf"^#+ {re.escape(title)}\n(.*?)(?=^#|\Z)", page, re.MULTILINE | re.DOTALL)
+    return body
+
+
+def rows(text: str) -> list[list[str]]:
+    """The rows of the tables in a text, without heads."""
+    cells = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    return [[cell.strip(" |") for cell in row] for row in cells]
+
+
+def named(text: str) -> list[str]:
+    """The first word of every row."""
+    return [row[0].strip("`") for row in rows(text)]
+
+
+def test_every_reason_is_explained_once():
+    explained = [name for title in REASON_TITLES for name in named(section(CONDITIONS, title))]
+    reserved = re.findall(r"`(\w+)`", section(CONDITIONS, "Reserved"))
+    assert sorted(explained + reserved) == sorted(reason.value for reason in Reason)
+
+
+@pytest.mark.parametrize("kind", ConditionType)
+def test_every_condition_says_when_it_is_set_what_it_means_and_what_to_do(kind):
+    body = section(CONDITIONS, kind.value)
+    for words in ("**Set when**", "**Means**", "**Do this**"):
+        assert body.count(words) == 1
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_table_of_states_is_that_of_the_core(state):
+    truths = [truth or "absent" for truth in dataclasses.astuple(TABLE[state])]
+    assert f"\n| {state.value} | {' | '.join(truths)} |\n" in CONDITIONS
+
+
+@pytest.mark.parametrize("failure", FailureClass)
+def test_every_failure_class_is_said_to_be_retried_as_it_is(failure):
+    policy = RULES[failure].policy
+    if policy is Policy.WAIT:
+        assert failure.value in named(section(CONDITIONS, "Waits that show while they last"))
+        return
+    table = {row[0].strip("`"): row for row in rows(section(CONDITIONS, "Why a run failed"))}
+    assert table[failure.value][2] == RETRIED[policy]
+
+
+def test_the_settings_are_those_of_the_operator():
+    assert rows(section(INSTALL, "Settings")) == [
+        [f"`{env_of(row.name)}`", f"`{shown(row.default)}`", row.metadata["help"]]
+        for row in dataclasses.fields(OperatorSettings)
+    ]
+
+
+def shown(default: object) -> str:
+    if isinstance(default, float):
+        return f"{default:g}"
+    return str(default) or '""'
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_links_only_to_what_is_there(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def anchors(page: Path) -> set[str]:
+    """What a heading is linked by."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
