@@ -10,6 +10,7 @@ import msgspec
 from controller.api.basemodel import BaseModelObject
 from controller.api.finetunejob import FineTuneJob
 from controller.api.read import read_base_model, read_job
+from controller.api.reasons import Reason
 from controller.core.children import Child, ChildState
 from controller.core.observed import Observed, Settings
 from controller.errors import SpecError
@@ -130,15 +131,21 @@ class Observer:
         return job if job is not None and not self.ended.was_looked_at(job.metadata.uid) else None
 
     def observe(self, look: Look) -> Observed:
-        """What the decision is made about. Takes a slot when one is free for the object."""
-        position = self.slots.take(look.job, is_alive=look.family.is_alive)
+        """What the decision is made about. Takes a slot when one is free for the object.
+
+        One whose Job the server will never have has nothing to wait for: it stands in no line.
+        """
+        obstacle = self.ledger.obstacle(look.job.metadata)
+        is_refused = obstacle is not None and obstacle.reason is Reason.INVALID_SPEC
+        is_alive = look.family.is_alive
+        position = 0 if is_refused else self.slots.take(look.job, is_alive=is_alive)
         return Observed(
             job=look.job,
             now=self.now(),
             children=tuple(self._explained(look)),
             base_model=self._base_model(look.job),
             settings=self.settings,
-            obstacle=self.ledger.obstacle(look.job.metadata),
+            obstacle=obstacle,
             queue_position=position,
         )
 

@@ -303,3 +303,16 @@ def test_when_the_foreign_pod_is_gone_the_next_stage_starts(seen: dict[str, Seen
     one.desk.plane.api.delete(path, {"gracePeriodSeconds": 0})
     one.desk.kubelet.pod("train", attempt=2).running()  # the name of attempt 1 was taken
     one.desk.until_phase("Running", "Training")
+
+
+def test_when_compute_is_corrected_the_job_that_had_no_pod_is_replaced(
+    seen: dict[str, Seen],
+) -> None:
+    one = seen["a priorityClassName that is not there"]
+    (refused,) = one.desk.jobs()
+    one.desk.edit(compute={"priorityClassName": None})
+    pod = one.desk.kubelet.pod("prepare")
+    assert pod.spec.get("priorityClassName") is None
+    (made,) = one.desk.jobs()
+    assert made["metadata"]["uid"] != refused["metadata"]["uid"]
+    one.desk.until(lambda s: s["phase"] == "Running", "it says so")

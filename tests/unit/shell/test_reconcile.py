@@ -131,6 +131,20 @@ def test_a_job_that_cannot_be_is_not_asked_for_again_until_the_spec_changes() ->
     assert scene.reason() == "Preparing"
 
 
+def test_a_job_that_cannot_be_stands_in_no_line() -> None:
+    scene = Scene()
+    scene.given()
+    invalid = ApiError(422, "Invalid", "spec.template: Invalid value: 1: no")
+    scene.api.before = once("POST jobs", raising(invalid))
+    scene.reconcile()
+    scene.slots.hold("uid-of-another")  # the only slot
+    writes = scene.api.writes()
+    scene.synced()
+    assert scene.reconcile() == NEVER
+    assert scene.reason() == "InvalidSpec"
+    assert scene.api.writes() == writes
+
+
 def a_foreign_child(scene: Scene) -> None:
     scene.reconcile()
     (child,) = scene.api.all(JOBS)
