@@ -18,7 +18,7 @@ export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration e2e e2e-images e2e-check images \
-  programs generate verify quickstart quickstart-not-needed quickstart-base bench-verdict clean
+  programs generate verify quickstart quickstart-not-needed quickstart-base bench-progress bench-verdict clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,15 +61,15 @@ programs: setup ## Build the real programs that the tests run, once (about 10 mi
 test-integration: setup programs ## The tests on a real API server, object store and Prometheus
 	@$(BIN)/pytest -n 0 tests/integration
 
-e2e: PROGRAMS += kube-scheduler kubelet
-e2e: setup programs quickstart-base e2e-images ## The tests on a real node, in real pods (root, Debian)
+e2e: setup e2e-images quickstart-base ## The tests on a real node, in real pods (root, Debian)
+	@PYTHONPATH=tests $(BIN)/python -m cluster.assets
 	@PYTHONPATH=tests $(BIN)/python -m cluster.node.enclosure \
 	  $(BIN)/pytest -p no:cacheprovider tests/e2e $(E2E_ARGS)
 
 # A base image without a registry; isolation that needs no rights beyond root in a sandbox.
 e2e-images: e2e-check
 	@images/base.sh localhost/tunekeeper-base
-	@BUILDAH_ISOLATION=chroot images/build.sh --base-image localhost/tunekeeper-base \
+	@CONTAINER_TOOL=buildah BUILDAH_ISOLATION=chroot images/build.sh --base-image localhost/tunekeeper-base \
 	  --archive build/images
 
 e2e-check: setup
@@ -93,6 +93,9 @@ quickstart: quickstart-base ## Fine-tune a real small model on real messages, on
 
 quickstart-not-needed: quickstart-base ## The same on data that needs no tuning
 	@$(BIN)/tunekeeper run $(NOT_NEEDED)/job.yaml
+
+bench-progress: setup programs ## Does a pod that hangs delay the others? On a real API server
+	@PYTHONPATH=.:tests $(BIN)/python bench/progress.py
 
 bench-verdict: setup ## Simulate the verdict: error, coverage and power per cell
 	@PYTHONPATH=. $(BIN)/python bench/verdict.py

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from trainer.contract import request as contract
 from trainer.contract.base import CONTRACT_VERSION
 from trainer.contract.failures import EXIT_CODES, FailureClass
-from trainer.contract.outcome import MAX_MESSAGE_BYTES, Details, Outcome
+from trainer.contract.outcome import MAX_MESSAGE_BYTES, MAX_OUTCOME_BYTES, Details, Outcome
 from trainer.contract.request import StageRequest
 from trainer.errors import StageError
 from trainer.progress import ProgressTracker
@@ -150,11 +150,21 @@ def outcome_of(request: StageRequest, **fields: object) -> Outcome:
 
 def write_outcome(path: Path, result: StageResult) -> None:
     """Put the two lines where the kubelet, or the local cluster, reads them."""
-    first = result.outcome.model_dump_json(exclude_defaults=True)
+    first = first_line(result.outcome)
     room = MAX_MESSAGE_BYTES - len(first.encode()) - 2
     lines = (details.model_dump_json(exclude_defaults=True) for details in shorter(result.details))
     second = next((line for line in lines if len(line.encode()) <= room), None)
     path.write_text(first + "\n" + (f"{second}\n" if second else ""), encoding="utf-8")
+
+
+def first_line(outcome: Outcome) -> str:
+    """The outcome in at most ``MAX_OUTCOME_BYTES``; its message gives way, whatever it is in."""
+    text = outcome.model_dump_json(exclude_defaults=True)
+    excess = len(text.encode()) - MAX_OUTCOME_BYTES
+    if excess <= 0:
+        return text
+    kept = outcome.message.encode()[:-excess].decode(errors="ignore")
+    return outcome.model_copy(update={"message": kept}).model_dump_json(exclude_defaults=True)
 
 
 def shorter(details: Details) -> Iterator[Details]:

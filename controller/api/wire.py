@@ -1,19 +1,22 @@
 """An object as it is written: JSON values in the API's spelling, and no floats."""
 
 from decimal import Decimal
-from math import isfinite
 from typing import Any
 
 from pydantic import BaseModel, JsonValue
 
+from trainer.contract.base import MAX_DECIMAL_LENGTH
+
 SIGNIFICANT_DIGITS = 6
+SMALLEST, TOO_LARGE = 1e-99, 1e99
+"""An exponent has two digits in the API."""
 
 
 def to_document(model: BaseModel) -> dict[str, Any]:
     """The model with nothing where nothing is, and floats as decimal strings.
 
     Read back it is the same model, its floats rounded to six significant digits. A number that
-    is not finite is left out: there is no decimal for it.
+    is not finite, or of 1e99 and more, is left out: there is no decimal for it.
     """
     # Validated again, since model_copy puts in whatever it is given: an int where a float is.
     checked = type(model).model_validate(model.model_dump(by_alias=True))
@@ -22,8 +25,15 @@ def to_document(model: BaseModel) -> dict[str, Any]:
 
 
 def decimal_string(number: float) -> str:
-    """Plain notation, six significant digits, no zeros at the end: ``0.0125``."""
-    text = format(Decimal(f"{number:.{SIGNIFICANT_DIGITS}g}"), "f")
+    """Plain notation, six significant digits, no zeros at the end: ``0.0125``.
+
+    A number too small or too large to be written so, as a p-value may be, is ``1.7e-18``; below
+    1e-99 it is 0.
+    """
+    short = f"{number:.{SIGNIFICANT_DIGITS}g}"
+    text = format(Decimal(short), "f")
+    if len(text) > MAX_DECIMAL_LENGTH:
+        return short.replace("e+", "e") if abs(number) >= SMALLEST else "0"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -38,4 +48,4 @@ def _written(value: JsonValue) -> JsonValue:
 
 
 def _is_nothing(value: JsonValue) -> bool:
-    return value is None or (isinstance(value, float) and not isfinite(value))
+    return value is None or (isinstance(value, float) and not abs(value) < TOO_LARGE)

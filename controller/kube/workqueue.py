@@ -87,11 +87,14 @@ class WorkQueue(Generic[K]):
             known.cancel()
         self._alarms[key] = clock.call_at(when, lambda: self._ring(key))
 
-    def add_rate_limited(self, key: K) -> None:
-        """Later: ``base_s``, doubled with each time since the last ``forget``, up to ``cap_s``."""
+    def add_rate_limited(self, key: K, *, at_least_s: float = 0.0) -> None:
+        """Later: ``base_s``, doubled with each time since the last ``forget``, up to ``cap_s``.
+
+        ``at_least_s`` is what a server asked for; it makes a pause longer, never shorter.
+        """
         failed = self._failures.get(key, 0)
         self._failures[key] = failed + 1
-        self.add_after(key, min(doubled(self._base_s, failed), self._cap_s))
+        self.add_after(key, max(at_least_s, min(doubled(self._base_s, failed), self._cap_s)))
 
     def forget(self, key: K) -> None:
         """Its failures are over. It stays in the queue if it is there."""

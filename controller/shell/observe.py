@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,7 +14,7 @@ from controller.api.reasons import Reason
 from controller.core.children import Child, ChildState
 from controller.core.observed import Observed, Settings
 from controller.errors import SpecError
-from controller.kube.objects import Key, key_of
+from controller.kube.objects import Key, KubeObject, key_of
 from controller.kube.store import Store
 from controller.shell.children import children_of, lacks_word
 from controller.shell.ended import EndedPods
@@ -25,6 +25,8 @@ from controller.shell.records import Job, JobObject, Pod
 from controller.shell.slots import Slots
 from controller.shell.waits import Awaited, Waits
 from trainer.contract.progress import Progress
+
+Namespaced = TypeVar("Namespaced", bound=KubeObject)
 
 OWNER_INDEX = "owner"
 BASE_INDEX = "base"
@@ -106,12 +108,14 @@ class Observer:
             SpecError: its spec cannot be read.
         """
         job = read_job(builtins_of(stored), stored.spec, stored.status)
-        return Look(stored, job, self.family(stored.metadata.uid))
+        return Look(stored, job, self.family(stored))
 
-    def family(self, uid: str) -> Family:
-        """The children of an object."""
-        jobs = self.ledger.with_created(uid, self.caches.children.by_index(OWNER_INDEX, uid))
-        cached = self.caches.pods.by_index(OWNER_INDEX, uid)
+    def family(self, stored: JobObject) -> Family:
+        """The children of an object; what bears its uid in another namespace is none of them."""
+        uid, namespace = stored.metadata.uid, stored.metadata.namespace
+        known = in_namespace(namespace, self.caches.children.by_index(OWNER_INDEX, uid))
+        jobs = self.ledger.with_created(uid, known)
+        cached = in_namespace(namespace, self.caches.pods.by_index(OWNER_INDEX, uid))
         pods = [*cached, *self.ended.of((job.metadata.uid for job in jobs), cached=cached)]
         children = children_of(uid, jobs, pods, self._progress(pods))
         return Family(tuple(jobs), tuple(pods), children)
@@ -192,3 +196,8 @@ def is_owned_by(pod: Pod, job: Job) -> bool:
 def builtins_of(stored: JobObject) -> dict[str, Any]:
     """The metadata as JSON values."""
     return dict(msgspec.to_builtins(stored.metadata))
+
+
+def in_namespace(namespace: str, objects: Iterable[Namespaced]) -> list[Namespaced]:
+    """Those of the namespace: labels are written by anyone who may write there."""
+    return [obj for obj in objects if obj.metadata.namespace == namespace]

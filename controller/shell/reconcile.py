@@ -104,7 +104,7 @@ class Reconciler:
 
     async def _refuse(self, key: Key, stored: JobObject, error: SpecError) -> Again:
         """What cannot be read is said to be so, and what runs of it is stopped."""
-        family = self.observer.family(stored.metadata.uid)
+        family = self.observer.family(stored)
         metadata, status = read_metadata(builtins_of(stored)), read_status(stored.status)
         decision = refuse_unreadable(metadata, status, family.children, error, self.now())
         await self.applier.apply(Scene(stored, None, family.jobs), decision.actions)
@@ -137,6 +137,8 @@ class Reconciler:
 
     async def _act(self, look: Look) -> tuple[KubeError | None, Decision | None]:
         """The decision as it is after its actions; none when it was about what is no longer so."""
+        if not self.observer.is_there(look.stored):  # a slot taken now would never come back
+            return None, None
         before = self.ledger.obstacle(look.job.metadata)
         decision = decide(self.observer.observe(look))
         failure: KubeError | None = None
@@ -149,7 +151,8 @@ class Reconciler:
             raise
         except KubeError as error:
             failure = error
-        if self.ledger.obstacle(look.job.metadata) != before:
+        is_told = self.ledger.obstacle(look.job.metadata) != before
+        if is_told and self.observer.is_there(look.stored):
             decision = decide(self.observer.observe(self.observer.look(look.stored)))
         self._settle(look.stored, decision, is_alive=look.family.is_alive)
         return failure, decision

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from controller.kube.backoff import MAX_RETRY_AFTER_S
 from controller.kube.errors import ApiError, KubeError
 from controller.kube.objects import Key
 from controller.kube.workqueue import ShutDown, WorkQueue
@@ -80,10 +81,7 @@ class Workers:
     def _retry_after_error(self, key: Key, error: KubeError, start_s: float) -> None:
         log.warning("%s; tried again later", error, extra={"job": "/".join(key)})
         asked_s = error.retry_after_s if isinstance(error, ApiError) else None
-        if asked_s:
-            self.queue.add_after(key, asked_s)
-        else:
-            self.queue.add_rate_limited(key)
+        self.queue.add_rate_limited(key, at_least_s=min(asked_s or 0.0, MAX_RETRY_AFTER_S))
         self.metrics.reconciled("error", time.monotonic() - start_s)
 
     def _requeue(self, key: Key, again: Again) -> None:

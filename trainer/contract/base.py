@@ -15,7 +15,9 @@ Auto = Literal["Auto"]
 
 DECIMAL_PATTERN = r"^-?[0-9]+(\.[0-9]+)?(e-?[0-9]{1,2})?$"
 
-Decimal = Annotated[str, Field(pattern=DECIMAL_PATTERN, max_length=24)]
+MAX_DECIMAL_LENGTH = 24
+
+Decimal = Annotated[str, Field(pattern=DECIMAL_PATTERN, max_length=MAX_DECIMAL_LENGTH)]
 """A decimal number as a quoted string; floats do not survive a round trip through Git and YAML."""
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]

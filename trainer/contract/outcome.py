@@ -108,8 +108,8 @@ class Outcome(Wire):
     attempt: int
     failure: FailureClass | None = Field(default=None, description="None: the stage did its work.")
     message: str = Field(default="", max_length=400)
-    run_id: str = ""
-    base_revision: str = ""
+    run_id: str = Field(default="", max_length=16)
+    base_revision: str = Field(default="", max_length=200)
     base_digest: Digest | None = None
     dataset_digest: Digest | None = None
     adapter_digest: Digest | None = None

@@ -8,7 +8,7 @@ from trainer.contract.failures import FailureClass
 from trainer.contract.source import DataFile, Dataset
 from trainer.errors import StageError
 from trainer.store.checked import sha256_file
-from trainer.store.paths import file_path, storage_errors
+from trainer.store.paths import below, file_path, storage_errors
 
 KINDS = {".jsonl": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 SUFFIXES = ".jsonl, .csv, .parquet, .jsonl.gz or .csv.gz"
@@ -78,7 +78,7 @@ def directory_files(path: Path, given: DataFile, split: str, file_root: Path) ->
         message = f"{field}.uri: {path} holds no {SUFFIXES} file; put the data there"
         raise StageError(FailureClass.NOT_FOUND, message)
     for entry in names:
-        file_path(f"file://{entry}", file_root=file_root, field=f"{field}.uri")
+        below(entry, file_root=file_root, field=f"{field}.uri")
     return [source_file(entry, entry.relative_to(path).as_posix(), split) for entry in names]
 
 

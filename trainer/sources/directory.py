@@ -25,6 +25,8 @@ def resolve_directory(wanted: Wanted, source: DirectorySource) -> ResolvedModel:
     path = find_directory(source, wanted.file_root)
     with storage_errors(path):
         names = {entry.name for entry in path.iterdir() if entry.is_file()}
+        for name in counted(names):  # a link there may lead to another pod's Secret
+            below(path / name, file_root=wanted.file_root, field=FIELD)
     check_names(str(path), names)
     if ADAPTER in names:
         message = f"{path} has {ADAPTER}, an adapter that would be loaded with the model unasked"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from controller.api.finetunejob import FineTuneJob
 from controller.api.status import FineTuneJobStatus, JobProgress
 from controller.api.wire import decimal_string, to_document
-from trainer.contract.base import DECIMAL_PATTERN
+from trainer.contract.base import DECIMAL_PATTERN, MAX_DECIMAL_LENGTH
 from trainer.contract.outcome import DataReport
 from trainer.contract.request import Stage
 from trainer.contract.verdict import ArmScore, Judgement, Verdict
@@ -72,3 +72,28 @@ def test_every_decimal_string_is_one_that_the_api_takes(number):
     assert re.match(DECIMAL_PATTERN, text)
     assert len(text) <= 24
     assert float(text) == pytest.approx(number, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        pytest.param(1.73474e-18, "1.73474e-18", id="a p-value of 60 wins to none"),
+        pytest.param(2e-56, "2e-56", id="one of 186 to none"),
+        pytest.param(3e-120, "0", id="smaller than an exponent of two digits says"),
+        pytest.param(1.5e30, "1.5e30", id="a large one"),
+    ],
+)
+def test_a_number_too_long_in_plain_notation_is_written_with_an_exponent(number, written):
+    assert decimal_string(number) == written
+
+
+@given(st.floats(min_value=-9e98, max_value=9e98))
+def test_every_number_that_is_written_is_a_decimal_of_the_api(number):
+    written = decimal_string(number)
+    assert re.fullmatch(DECIMAL_PATTERN, written)
+    assert len(written) <= MAX_DECIMAL_LENGTH
+
+
+def test_a_number_that_the_api_has_no_decimal_for_is_left_out():
+    progress = JobProgress(stage=Stage.TRAIN, train_loss=1e308)
+    assert "trainLoss" not in to_document(progress)

@@ -54,6 +54,16 @@ def test_a_place_without_data_is_refused(root, name, expected, message):
     assert "spec.dataset.train.uri" in error.message
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a%20.jsonl"])
+def test_a_link_out_of_a_directory_of_data_is_refused_whatever_its_name(root, name):
+    folder = root / "many"
+    folder.mkdir()
+    (folder / name).symlink_to("/etc/passwd")
+    error = refusal(root, dataset={"train": {"uri": f"file://{folder}"}})
+    assert error.failure is FailureClass.ACCESS_DENIED
+    assert "symbolic link" in error.message
+
+
 def test_a_file_with_another_digest_is_refused(root):
     write_jsonl(root / "train.jsonl", GOOD)
     data = {"train": {"uri": f"file://{root}/train.jsonl", "sha256": "0" * 64}}

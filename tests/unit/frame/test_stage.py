@@ -9,7 +9,7 @@ from builders.requests import a_request
 from trainer import __main__ as command
 from trainer import stage as frame
 from trainer.contract.failures import EXIT_CODES, FailureClass
-from trainer.contract.outcome import Details, Outcome
+from trainer.contract.outcome import MAX_OUTCOME_BYTES, Details, Outcome
 from trainer.contract.request import Stage
 from trainer.errors import FencedError, StageError
 
@@ -135,3 +135,14 @@ def test_every_stage_names_a_module():
 def test_every_failure_class_has_its_own_exit_code():
     assert set(EXIT_CODES) == set(FailureClass)
     assert len(set(EXIT_CODES.values())) == len(EXIT_CODES)
+
+
+def test_a_message_in_any_script_leaves_the_outcome_readable(tmp_path):
+    error = StageError(FailureClass.NOT_FOUND, "数据在哪里" * 200)
+    path = tmp_path / "outcome"
+    frame.write_outcome(path, frame.failed(a_request(tmp_path), error))
+    first = path.read_bytes().splitlines()[0]
+    assert len(first) <= MAX_OUTCOME_BYTES
+    told = Outcome.model_validate_json(first)
+    assert told.failure is FailureClass.NOT_FOUND
+    assert told.message.startswith("数据在哪里")

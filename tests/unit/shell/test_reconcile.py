@@ -1,10 +1,13 @@
 """One reconcile against a server that races, refuses and loses answers."""
 
+import asyncio
+
 import msgspec
 import pytest
 from builders.jobs import START, a_job
 from builders.reconciled import Scene, once, raising
 
+from controller.api.finetunejob import FineTuneJob
 from controller.api.meta import ObjectMeta
 from controller.kube.errors import ApiError, KubeError, TransportError
 from controller.kube.resources import JOBS, PODS
@@ -212,6 +215,11 @@ def test_an_error_of_the_server_keeps_the_status_true_and_comes_back() -> None:
     assert len(scene.api.all(JOBS)) == 1
 
 
+def another_job() -> FineTuneJob:
+    metadata = ObjectMeta(name="b", uid="uid-b", creation_timestamp=START)
+    return a_job().model_copy(update={"metadata": metadata})
+
+
 def test_an_object_that_goes_while_it_is_worked_on_keeps_no_slot() -> None:
     scene = Scene()
     scene.given()
@@ -224,7 +232,27 @@ def test_an_object_that_goes_while_it_is_worked_on_keeps_no_slot() -> None:
     scene.api.before = once("POST jobs", go)
     with pytest.raises(TransportError):
         scene.reconcile()
-    other = a_job().model_copy(
-        update={"metadata": ObjectMeta(name="b", uid="uid-b", creation_timestamp=START)}
-    )
-    assert scene.slots.take(other, is_alive=False) == 0
+    assert scene.slots.take(another_job(), is_alive=False) == 0
+
+
+def test_an_object_that_is_gone_before_it_is_decided_about_takes_no_slot() -> None:
+    scene = Scene()
+    scene.given()
+    look = scene.reconciler.observer.look(scene.reconciler.observer.stored(KEY))
+    scene.caches.jobs.remove(KEY)
+    assert asyncio.run(scene.reconciler._act(look)) == (None, None)  # noqa: SLF001 - the window
+    assert scene.slots.take(another_job(), is_alive=False) == 0
+
+
+def test_a_job_of_another_namespace_that_bears_the_uid_is_no_child() -> None:
+    scene = Scene()
+    scene.given()
+    scene.reconcile()
+    scene.synced()
+    (child,) = scene.caches.children.all()
+    child.metadata.namespace = "other"
+    scene.caches.children.put(child)
+    stored = scene.reconciler.observer.stored(KEY)
+    assert {job.metadata.namespace for job in scene.reconciler.observer.family(stored).jobs} == {
+        "ml"
+    }
