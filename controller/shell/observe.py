@@ -87,6 +87,11 @@ class Observer:
         newest = self.ledger.newest(cached)
         return None if newest.metadata.deletion_timestamp is not None else newest
 
+    def leaving(self, key: Key) -> str | None:
+        """The uid of an object that is being deleted and has nothing alive any more."""
+        cached = self.caches.jobs.get(key)
+        return None if cached is None or self.family(cached).is_alive else cached.metadata.uid
+
     def is_there(self, stored: JobObject) -> bool:
         """Whether the cache still has the object: what is gone was forgotten, and stays so."""
         cached = self.caches.jobs.get(key_of(stored))
@@ -180,8 +185,8 @@ def awaited_children(look: Look) -> Iterable[Awaited]:
     jobs = {job.metadata.name: job for job in look.family.jobs}
     for child in look.family.children:
         job = jobs.get(child.name)
-        if job is None or child.state is not ChildState.PENDING:
-            continue
+        if job is None or child.state is not ChildState.PENDING or child.wait is not None:
+            continue  # what its pod says itself needs no look at the events
         pod = next((pod for pod in look.family.pods if is_owned_by(pod, job)), None)
         meta = (pod or job).metadata
         assert meta.creation_timestamp is not None  # noqa: S101 - an API server has set it

@@ -83,6 +83,9 @@ class Reconciler:
     async def _round(self, key: Key) -> Again:
         stored = self.observer.stored(key)
         if stored is None:
+            leaving = self.observer.leaving(key)
+            if leaving is not None:  # a finalizer may hold it for long; nobody waits behind it
+                self.slots.forget(leaving)
             return NEVER
         try:
             look = self.observer.look(stored)

@@ -202,7 +202,10 @@ def parquet_errors(kind: type[Exception]) -> Iterator[list[Fault]]:
     faults: list[Fault] = []
     try:
         yield faults
-    except kind:
+    except (kind, ValueError, OverflowError, OSError) as error:
+        # pyarrow raises a bare OSError for a damaged page, the system one with its number
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         faults.append(
             Fault(
                 "",

@@ -161,3 +161,14 @@ def test_parquet_rows_are_counted_from_one(root):
     write_parquet(root / "train.parquet", [*GOOD[:9], {"prompt": "x", "completion": None}])
     error = refusal(root, dataset={"train": {"uri": f"file://{root}/train.parquet"}})
     assert error.details.data.errors[0].place == "train.parquet:10"
+
+
+def test_a_parquet_file_with_a_damaged_page_is_bad_data(root):
+    path = root / "train.parquet"
+    write_parquet(path, GOOD)
+    content = bytearray(path.read_bytes())
+    content[4:64] = bytes(60)  # behind the magic: the head of the first page
+    path.write_bytes(content)
+    error = refusal(root, dataset={"train": {"uri": f"file://{path}"}})
+    assert error.failure is FailureClass.INVALID_DATA
+    assert "not valid Parquet" in error.details.data.errors[0].message

@@ -10,6 +10,7 @@ from builders.reconciled import Scene, once, raising
 from controller.api.finetunejob import FineTuneJob
 from controller.api.meta import ObjectMeta
 from controller.kube.errors import ApiError, KubeError, TransportError
+from controller.kube.objects import key_of
 from controller.kube.resources import JOBS, PODS
 from controller.shell.kinds import FINETUNEJOBS
 from controller.shell.reconcile import AT_ONCE, NEVER
@@ -256,3 +257,16 @@ def test_a_job_of_another_namespace_that_bears_the_uid_is_no_child() -> None:
     assert {job.metadata.namespace for job in scene.reconciler.observer.family(stored).jobs} == {
         "ml"
     }
+
+
+def test_an_object_that_a_finalizer_holds_gives_its_slot_back() -> None:
+    scene = Scene()
+    scene.given()
+    scene.reconcile()
+    scene.synced()
+    (stored,) = scene.caches.jobs.all()
+    stored.metadata.deletion_timestamp = START
+    scene.caches.children.remove(key_of(scene.caches.children.all()[0]))
+    scene.ledger.forget(stored.metadata.uid)
+    assert scene.reconcile() == NEVER
+    assert scene.slots.take(another_job(), is_alive=False) == 0
