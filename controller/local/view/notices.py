@@ -66,7 +66,9 @@ class Follower:
         if failure is None:
             return Notice(Happening.STAGE_ENDED, f"{child.stage.value} done in {took}")
         kind, message = failure
-        reason = "" if RULES[kind].policy is Policy.NEVER else f": {message}"  # the end tells it
+        # the end tells what nobody waits for; and nobody waits where someone sits and looks
+        is_end = RULES[kind].policy in (Policy.NEVER, Policy.WAIT)
+        reason = "" if is_end else f": {message}"
         return Notice(Happening.STAGE_FAILED, f"{child.stage.value}: {kind.value}{reason}")
 
 
