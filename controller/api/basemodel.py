@@ -7,49 +7,12 @@ from pydantic import ConfigDict, Field
 from controller.api.conditions import Condition
 from controller.api.meta import API_VERSION, ObjectMeta, Time
 from controller.api.status import NOT_OBSERVED
-from trainer.contract.base import Digest, LocalObjectReference, Wire
+from trainer.contract.base import Digest, Wire
+from trainer.contract.errand import MAX_MEMO, Errand
 from trainer.contract.source import ModelSource
+from trainer.contract.writeback import WriteBack
 
 KIND: Final = "BaseModel"
-
-
-class GitWriteBack(Wire):
-    """The repository of manifests that new revisions are committed to."""
-
-    url: str = Field(max_length=512, pattern=r"^https?://", description="Smart HTTP URL.")
-    branch: str = Field(
-        default="main", min_length=1, max_length=200, description="Branch to start from."
-    )
-    push_branch: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=200,
-        description="Branch to push, rebuilt from branch each time; default: branch itself.",
-    )
-    path: str = Field(
-        default=".", max_length=1024, description="Directory below which markers are looked for."
-    )
-    secret_ref: LocalObjectReference | None = Field(
-        default=None, description="Secret with username and password."
-    )
-    author_name: str = Field(
-        default="tunekeeper", min_length=1, max_length=200, description="Author of the commits."
-    )
-    author_email: str = Field(
-        default="tunekeeper@tunekeeper.dev",
-        max_length=254,
-        pattern=r"^[^@\s<>]+@[^@\s<>]+$",
-        description="Author's address.",
-    )
-    message: str | None = Field(
-        default=None, max_length=4096, description="Commit message instead of the usual one."
-    )
-
-
-class WriteBack(Wire):
-    """Where new revisions are written."""
-
-    git: GitWriteBack = Field(description="A Git repository.")
 
 
 class BaseModelSpec(Wire):
@@ -91,11 +54,27 @@ class SettledRevision(Wire):
     observed_time: Time = Field(description="When it began to count.")
 
 
+class ErrandStatus(Wire):
+    """The newest errand: recorded before it is started, as a run's attempts are."""
+
+    number: int = Field(default=0, ge=0, description="Counts the errands of the object.")
+    errand: Errand | None = Field(default=None, description="resolve or write-back.")
+    source_hash: Digest | None = Field(
+        default=None, description="The source, or place to write to, that it is about."
+    )
+    failures: int = Field(default=0, ge=0, description="Errands of this kind in a row that failed.")
+    not_before: Time | None = Field(default=None, description="Earliest start of the next one.")
+    start_time: Time | None = Field(default=None, description="When it was recorded.")
+    end_time: Time | None = Field(default=None, description="When its end was seen.")
+
+
 class WrittenRevision(Wire):
     """The revision that was written back last."""
 
     revision: str = Field(max_length=200, description="Revision that was written.")
-    commit: str = Field(max_length=64, description="Commit that wrote it.")
+    commit: str = Field(
+        default="", max_length=64, description="Commit that wrote it; empty: it was there already."
+    )
 
 
 class BaseModelStatus(Wire):
@@ -115,6 +94,18 @@ class BaseModelStatus(Wire):
     write_back: WrittenRevision | None = Field(default=None, description="Last written back.")
     history: list[SettledRevision] = Field(
         default=[], max_length=10, description="Earlier revisions, newest first."
+    )
+    source_hash: Digest | None = Field(
+        default=None, description="The source that candidate, latest and memo are of."
+    )
+    memo: str = Field(
+        default="",
+        max_length=MAX_MEMO,
+        description="Which objects of the source were read already.",
+    )
+    errand: ErrandStatus | None = Field(default=None, description="The newest errand.")
+    last_handled_check: str | None = Field(
+        default=None, max_length=256, description="Last value of the check annotation seen."
     )
 
 

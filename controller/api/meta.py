@@ -13,6 +13,8 @@ API_VERSION: Final = "tunekeeper.dev/v1alpha1"
 DEFAULT_NAMESPACE = "default"
 RERUN_ANNOTATION = f"{GROUP}/rerun"
 """Any value that was not there before makes a new run."""
+CHECK_ANNOTATION = f"{GROUP}/check"
+"""Of a BaseModel: any value that was not there before has its source looked at now."""
 MAX_JOB_NAME = 63
 
 

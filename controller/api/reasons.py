@@ -53,6 +53,11 @@ class Reason(StrEnum):
     SETTLING = "Settling"
     WRITTEN_BACK = "WrittenBack"
     WRITE_BACK_FAILED = "WriteBackFailed"
+    RATE_LIMITED = "RateLimited"
+    UNSAFE_WEIGHTS = "UnsafeWeights"
+    MARKER_NOT_FOUND = "MarkerNotFound"
+    RETRAIN_WAITS = "RetrainWaits"
+    ALREADY_JUDGED = "AlreadyJudged"
 
     # Waits that show while they last.
     QUOTA_EXCEEDED = "QuotaExceeded"

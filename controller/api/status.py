@@ -5,7 +5,7 @@ numbers. The API has no floats, so on the wire (``document``, and in the CRD) ev
 a decimal string; reading it back, pydantic takes the string for the number.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
@@ -44,6 +44,10 @@ class Images(Wire):
     trainer: str = Field(default="", max_length=512, description="Of train.")
 
 
+Trigger = Literal["Spec", "Rerun", "BaseModel"]
+"""Why there is a new run: another spec, an annotation, or a base model that has moved."""
+
+
 class RunStatus(Wire):
     """One run: frozen at its start, and written before a stage of it is started."""
 
@@ -71,6 +75,7 @@ class RunStatus(Wire):
         default=None, description="Fields whose change makes a failed stage worth another try."
     )
     rerun: str = Field(default="", max_length=256, description="Value of the rerun annotation.")
+    trigger: Trigger = Field(default="Spec", description="What made it a new run.")
     images: Images | None = Field(default=None, description="Images that it started with.")
     base_model: RunBase | None = Field(default=None, description="Its base model.")
     dataset_digest: Digest | None = Field(default=None, description="Digest of its data.")
@@ -111,6 +116,7 @@ class HistoryEntry(Wire):
     id: str = Field(default="", max_length=16, description="Its id.")
     result: str = Field(default="", max_length=64, description="Its verdict or failure class.")
     base_revision: str = Field(default="", max_length=200, description="Its base model.")
+    base_digest: Digest | None = Field(default=None, description="Content of its base model.")
     spec_hash: Digest | None = Field(default=None, description="What it was asked for.")
     start_time: Time | None = Field(default=None, description="When it began.")
     end_time: Time | None = Field(default=None, description="When it ended.")
@@ -140,6 +146,9 @@ class FineTuneJobStatus(Wire):
     cost: JobCost | None = Field(default=None, description="What it took.")
     history: list[HistoryEntry] = Field(
         default=[], max_length=100, description="Finished runs, newest last."
+    )
+    last_retrain_time: Time | None = Field(
+        default=None, description="When a moved base model last made a new run."
     )
     last_handled_rerun: str | None = Field(
         default=None, max_length=256, description="Last value of the rerun annotation seen."

@@ -72,7 +72,7 @@ class StageRequest(Wire):
     spec: RunSpec
 
 
-def request_environment(request: StageRequest) -> dict[str, str]:
+def request_environment(request: Wire) -> dict[str, str]:
     """The request as environment variables, none of them longer than ``MAX_ENV_BYTES``."""
     # A pod's env values are expanded: $(HOME) in a prompt must reach the stage as it is written.
     text = request.model_dump_json(exclude_none=True).replace("$", r"\u0024")
