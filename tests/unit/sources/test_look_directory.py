@@ -10,6 +10,7 @@ from builders.sources import Asker
 from trainer.contract.errand import Cause
 from trainer.errors import StageError
 from trainer.sources import look_directory
+from trainer.sources.memo import MAX_ENTRIES
 
 
 @pytest.fixture
@@ -50,6 +51,15 @@ def test_nothing_is_read_while_nothing_moves(look, base):
     (base / "README.md").write_text("# new")
     assert look() == first
     assert look.bytes_read == 0
+
+
+def test_nothing_of_more_shards_than_a_memo_holds_is_read_while_nothing_moves(look, base):
+    for number in range(MAX_ENTRIES + 9):
+        (base / f"model-{number}.safetensors").write_bytes(bytes([number]) * 4096)
+    first = look()
+    for _ in range(2):  # what the first of them writes serves the second
+        assert look() == first
+        assert look.bytes_read == 0
 
 
 def test_only_the_file_that_changed_is_read_again(look, base):
