@@ -11,6 +11,9 @@ from trainer.contract.verdict import Verdict
 
 C = ConditionType
 
+MAX_TRIED = 50
+"""Base models that are remembered as tried; ``minPeriodSeconds`` bounds what more would cost."""
+
 
 def end_judged(turn: Turn, verdict: Verdict, message: str) -> Turn:
     """The run was judged; any verdict is a success of the job."""
@@ -50,10 +53,21 @@ def _remember(turn: Turn) -> Turn:
         id=run.id,
         result=run.failure or run.verdict,
         base_revision=run.base_model.revision if run.base_model else "",
+        base_digest=run.base_model.content_digest if run.base_model else None,
         spec_hash=run.spec_hash,
         start_time=run.start_time,
         end_time=turn.observed.now,
     )
     limit = turn.observed.job.spec.history_limit
     older = [known for known in turn.status.history if known.run != run.number]
-    return turn.saying(history=[*older, entry][-limit:] if limit else [], progress=None)
+    history = [*older, entry][-limit:] if limit else []
+    return turn.saying(history=history, tried_bases=_tried(turn), progress=None)
+
+
+def _tried(turn: Turn) -> list[str]:
+    """What the history forgets, a source that comes back to it must not spend again."""
+    base, known = turn.run.base_model, turn.status.tried_bases
+    digest = base.content_digest if base is not None else None
+    if digest is None:
+        return known
+    return [*(old for old in known if old != digest), digest][-MAX_TRIED:]

@@ -64,15 +64,12 @@ def run_spec(observed: Observed, run: RunStatus) -> RunSpec:
 
 
 def pinned_model(observed: Observed, run: RunStatus) -> PinnedModel:
-    """The source at the revision the run has frozen; before that, at the pin or the newest."""
+    """The source at the revision that the run has frozen; without one the source tells."""
     reference = observed.job.spec.base_model
     base = observed.base_model
     source: ModelSource = reference if base is None else base.spec.source
-    latest = base.status.latest if base is not None else None
     frozen = run.base_model
     revision = frozen.revision if frozen else reference.revision
-    if revision is None and latest is not None:
-        revision = latest.revision
     return PinnedModel(
         hugging_face=source.hugging_face,
         git=source.git,

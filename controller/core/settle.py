@@ -39,7 +39,7 @@ def settle_finished_attempt(turn: Turn) -> Turn:
 def _after_prepare(turn: Turn, outcome: Outcome) -> Turn:
     if not outcome.run_id:
         return end_failed(turn, FailureClass.UNEXPECTED, "prepare ended without a run id")
-    base = RunBase(revision=outcome.base_revision, content_digest=outcome.base_digest)
+    base = _told_base(turn.run.base_model or RunBase(), outcome)
     frozen = turn.running(
         id=outcome.run_id, base_model=base, dataset_digest=outcome.dataset_digest
     ).holding(C.DATA_VALID, "True", Reason.DATA_VALID)
@@ -51,6 +51,13 @@ def _after_prepare(turn: Turn, outcome: Outcome) -> Turn:
     if outcome.generated and not _has_new_generation(turn):
         return enter(known, Stage.JUDGE)
     return enter(known, Stage.TRAIN)
+
+
+def _told_base(recorded: RunBase, outcome: Outcome) -> RunBase:
+    """What prepare found, or kept: then it is not the one that was recorded."""
+    is_other = recorded.content_digest not in (None, outcome.base_digest)
+    told = {"revision": outcome.base_revision, "content_digest": outcome.base_digest}
+    return recorded.model_copy(update={**told, "kept": is_other})
 
 
 def _after_train(turn: Turn, outcome: Outcome) -> Turn:
