@@ -5,6 +5,7 @@ from controller.api.reasons import Reason
 from controller.api.status import HistoryEntry
 from controller.core.conditions import State
 from controller.core.failures import with_hint
+from controller.core.promotion import pin_refusal
 from controller.core.turn import Turn
 from trainer.contract.failures import FailureClass
 from trainer.contract.verdict import Verdict
@@ -37,7 +38,9 @@ def reassert_end(turn: Turn) -> Turn:
     run = turn.run
     if run.failure:
         return turn.in_state(State.FAILED, _known(run.failure, Reason.UNEXPECTED), run.message)
-    return turn.in_state(State.SUCCEEDED, _known(run.verdict, Reason.SUCCEEDED), run.message)
+    ended = turn.in_state(State.SUCCEEDED, _known(run.verdict, Reason.SUCCEEDED), run.message)
+    refused = pin_refusal(ended)
+    return ended if refused is None else ended.holding(C.STALLED, "True", *refused)
 
 
 def _known(word: str, otherwise: Reason) -> Reason:

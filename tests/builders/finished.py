@@ -94,7 +94,7 @@ def finish(
     _write_prepared(ctx, count, binding, test, trained_on)
     trained = TUNED in scores
     if trained:
-        _write_adapter(ctx, binding)
+        write_adapter(ctx, binding)
     lines = "".join(
         ArmAnswer(
             arm=arm, id=f"{test}-{index}", answer=_answer(score), score=score, finish="stop"
@@ -106,8 +106,8 @@ def finish(
     losses = ForgettingLosses(base=[3.0] * 10, tuned=[3.01] * 10, tokens=5000, source="test")
     files = dict(
         [
-            _put(ctx, "e1/answers.jsonl", lines.encode()),
-            _put(ctx, "e1/forgetting.json", losses.model_dump_json().encode()),
+            put(ctx, "e1/answers.jsonl", lines.encode()),
+            put(ctx, "e1/forgetting.json", losses.model_dump_json().encode()),
         ]
     )
     manifest = AnswersManifest(
@@ -188,7 +188,8 @@ def _plan(count: int, base: BaseBinding, test: str, files: dict[str, str]) -> Pr
     )
 
 
-def _write_adapter(ctx: StageContext, base: BaseBinding) -> None:
+def write_adapter(ctx: StageContext, base: BaseBinding) -> None:
+    """The manifest of a trained run, with the files that it vouches for."""
     metrics = b'{"step": 1, "epoch": 0.5, "trainLoss": 2.0}\n{"step": 2, "epoch": 1.0}\n'
     training = TrainingSummary(
         overfitting=OverfittingResult(best_validation_loss=0.5, steps=2, best_step=2),
@@ -205,7 +206,7 @@ def _write_adapter(ctx: StageContext, base: BaseBinding) -> None:
         epoch=1,
         base=base,
         adapter_digest=ADAPTER,
-        files=dict([_put(ctx, "e1/metrics.jsonl", metrics), *_put_adapter(ctx)]),
+        files=dict([put(ctx, "e1/metrics.jsonl", metrics), *_put_adapter(ctx)]),
         training=training,
     )
     ctx.store.write(layout.manifest(ctx.request.run_id), manifest.model_dump_json().encode())
@@ -213,9 +214,10 @@ def _write_adapter(ctx: StageContext, base: BaseBinding) -> None:
 
 def _put_adapter(ctx: StageContext) -> list[tuple[str, str]]:
     files = {**ADAPTER_FILES, "README.md": b"a model card"}
-    return [_put(ctx, f"e1/adapter/{name}", data) for name, data in files.items()]
+    return [put(ctx, f"e1/adapter/{name}", data) for name, data in files.items()]
 
 
-def _put(ctx: StageContext, name: str, data: bytes) -> tuple[str, str]:
+def put(ctx: StageContext, name: str, data: bytes) -> tuple[str, str]:
+    """A file of the run; its name and digest."""
     ctx.store.write(layout.run(ctx.request.run_id, name), data)
     return name, hashlib.sha256(data).hexdigest()
