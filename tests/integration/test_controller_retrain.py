@@ -6,7 +6,10 @@ from typing import Any
 from builders.operated import Desk, operated
 from cluster.api import Json
 from cluster.plane import ControlPlane
+from cluster.pod import Pod
 from cluster.process import wait_until
+
+from trainer.contract.outcome import Details, Promoted
 
 AUTO = {"policy": "Auto", "minPeriodSeconds": 0}
 NAMED = {"name": "smol"}
@@ -105,7 +108,7 @@ def test_on_commit_shows_that_it_is_behind_and_does_nothing(
         wait_until(lambda: metric in desk.read("/metrics"), "it is a metric")
         assert (desk.status()["phase"], len(desk.jobs())) == ("Succeeded", 3)
         wide = plane.kubectl("get", "ftj", "intents", "-n", namespace, "-o", "wide")
-        assert "BASECURRENT" in wide
+        assert "BASECURRENT" in wide.stdout
         desk.edit(baseModel={"revision": "rev-2"})  # the commit
         status = finish(desk, "rev-2", run=2)
         assert status["run"]["trigger"] == "Spec"
@@ -166,3 +169,91 @@ def test_a_fan_out_starts_as_many_as_the_fleet_may_and_the_oldest_first(
         assert desk.status("b")["phase"] == "Succeeded"
         finish(desk, "rev-2", run=2, name="a")
         finish(desk, "rev-2", run=2, name="b")
+
+
+# Pins
+
+
+def in_use(run: int, sequence: int, **fields: Any) -> Details:
+    """What a judge says of the pointer."""
+    return Details(
+        promoted=Promoted(
+            sequence=sequence,
+            run_id=f"{run:016x}",
+            adapter_uri=f"s3://acme-models/intents/runs/{run:016x}/e1/adapter",
+            adapter_digest=digest_of("adapter"),
+            base_revision="rev-1",
+            time="2026-03-01T12:00:00Z",
+            **fields,
+        )
+    )
+
+
+def judge_again(desk: Desk, attempt: int, details: Details, **fields: Any) -> Pod:
+    """The judge's attempt says this of the pointer."""
+    pointer = details.promoted
+    assert pointer is not None
+    line = {"run_id": f"{1:016x}", "sequence": pointer.sequence, "promoted_run_id": pointer.run_id}
+    pod = desk.kubelet.pod("judge", attempt=attempt).running()
+    return pod.succeeded(details, **(line | fields))
+
+
+def a_judged_job(desk: Desk) -> None:
+    """Its run is in use."""
+    desk.apply()
+    desk.kubelet.pod("prepare").running().succeeded(run_id=f"{1:016x}")
+    desk.kubelet.pod("train").running().succeeded(run_id=f"{1:016x}")
+    judge_again(desk, 1, in_use(1, 2))
+    desk.until_phase("Succeeded", "Promoted")
+
+
+def test_a_pin_rolls_back_by_a_judge_stage_and_removing_it_returns_to_the_policy(
+    plane: ControlPlane, namespace: str
+) -> None:
+    with operated(plane, namespace) as desk:
+        a_judged_job(desk)
+        desk.edit(promotion={"pin": f"{9:016x}"})
+        asked = judge_again(desk, 2, in_use(9, 3, by="Pin", back=True))
+        assert asked.request.spec.promotion.pin == f"{9:016x}"
+        status = desk.until_phase("Succeeded", "RolledBack")
+        assert status["promoted"]["runId"] == f"{9:016x}"
+        assert status["run"]["number"] == 1
+        assert desk.condition("Promoted")["status"] == "True"
+        desk.edit(promotion={"pin": None})
+        judge_again(desk, 3, in_use(1, 4, by="Unpin", back=True))
+        status = desk.until_phase("Succeeded", "Promoted")
+        assert status["promoted"]["sequence"] == 4
+        assert desk.kubelet.pods("train") != []
+        assert len(desk.kubelet.pods("train")) == 1
+        wait_until(lambda: desk.events("RolledBack") and desk.events("Promoted"), "both are events")
+
+
+def test_a_pin_that_is_refused_is_failed_for_kstatus_until_it_is_mended(
+    plane: ControlPlane, namespace: str
+) -> None:
+    with operated(plane, namespace) as desk:
+        a_judged_job(desk)
+        desk.edit(promotion={"pin": f"{7:016x}"})
+        why = "spec.promotion.pin: there is no run; pin one of these"
+        judge_again(desk, 2, in_use(1, 2), refused="NotFound", message=why)
+        wait_until(lambda: desk.condition("Stalled").get("status") == "True", "it is stalled")
+        assert (desk.status()["phase"], desk.condition("Succeeded")["status"]) == (
+            "Succeeded",
+            "True",
+        )
+        assert desk.condition("Promoted")["reason"] == "NotFound"
+        assert why in desk.condition("Promoted")["message"]
+        desk.edit(promotion={"pin": f"{1:016x}"})
+        judge_again(desk, 3, in_use(1, 2))
+        desk.until_phase("Succeeded", "Pinned")
+        assert desk.condition("Stalled") == {}
+
+
+def test_manual_waits_for_a_pin_that_names_the_run(plane: ControlPlane, namespace: str) -> None:
+    with operated(plane, namespace) as desk:
+        desk.apply(promotion={"policy": "Manual"})
+        desk.succeed()
+        said = desk.condition("Promoted")
+        assert (said["status"], said["reason"]) == ("False", "AwaitingApproval")
+        run_id = desk.status()["run"]["id"]
+        assert f"spec.promotion.pin: {run_id}" in said["message"]
