@@ -13,6 +13,7 @@ from trainer.contract import request as contract
 from trainer.contract.failures import EXIT_CODES, FailureClass
 from trainer.contract.outcome import Details, Outcome
 from trainer.contract.request import StageRequest
+from trainer.contract.verdict import Judgement
 from trainer.errors import StageError
 from trainer.lastword import MAX_TEXT, parse_request, secret_files, write_lines
 from trainer.progress import ProgressTracker
@@ -126,7 +127,10 @@ def write_outcome(path: Path, result: StageResult) -> None:
 
 
 def shorter(details: Details) -> Iterator[Details]:
-    """The details, then with less and less of what is longest; the store keeps it all."""
+    """The details, then with less and less of what is longest; the store keeps it all.
+
+    What the pointer names is kept to the last: the status has to agree with it.
+    """
     yield details
     details = details.model_copy(update={"resolved": []})
     yield details
@@ -134,6 +138,17 @@ def shorter(details: Details) -> Iterator[Details]:
     while data is not None and data.errors:
         data = data.model_copy(update={"errors": data.errors[:-1]})
         yield details.model_copy(update={"data": data})
+    judged = details.evaluation
+    if judged is not None:
+        yield details.model_copy(update={"evaluation": judged.model_copy(update={"notes": []})})
+        yield details.model_copy(update={"evaluation": _figures(judged)})
+    yield Details(promoted=details.promoted, cost=details.cost)
+    yield Details(promoted=details.promoted)
+
+
+def _figures(judged: Judgement) -> Judgement:
+    """Without what only the report needs."""
+    return judged.model_copy(update={"notes": [], "comparisons": [], "guards": []})
 
 
 def store_outcome(store: Store, result: StageResult) -> None:

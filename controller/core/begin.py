@@ -20,6 +20,7 @@ from controller.core.intent import Want
 from controller.core.naming import child_name
 from controller.core.obstacles import hindered, is_shown_as_missing
 from controller.core.requests import frozen_images, stage_image, stage_request
+from controller.core.revision import base_for_new_run
 from controller.core.turn import Turn
 from trainer.contract.request import Stage
 
@@ -107,9 +108,13 @@ def _new_run(turn: Turn) -> Turn:
         spec_hash=intent.spec_hash,
         identity_hash=intent.identity_hash,
         rerun=intent.rerun,
+        trigger=intent.trigger,
         images=frozen_images(turn.observed),
+        base_model=base_for_new_run(turn.observed),
         start_time=now,
     )
+    is_same_spec = status.run is not None and status.run.spec_hash == intent.spec_hash
+    is_retrain = intent.trigger == "BaseModel"
     rest = [condition for condition in status.conditions if condition.type not in OF_ONE_RUN]
     fresh = turn.saying(
         run=run,
@@ -120,8 +125,16 @@ def _new_run(turn: Turn) -> Turn:
         evaluation=None,
         cost=None,
         last_handled_rerun=intent.rerun or None,
+        last_retrain_time=now if is_retrain else status.last_retrain_time,
+        tried_bases=status.tried_bases if is_same_spec else [],
     )
-    return enter(fresh, Stage.PREPARE).telling("Normal", Reason.RUN_STARTED, f"run {number}")
+    return enter(fresh, Stage.PREPARE).telling("Normal", Reason.RUN_STARTED, _introduced(run))
+
+
+def _introduced(run: RunStatus) -> str:
+    """The run with what it is for, where that is known before prepare has asked the source."""
+    base = run.base_model
+    return f"run {run.number}" + (f" for base model revision {base.revision}" if base else "")
 
 
 def _reopened(turn: Turn) -> Turn:

@@ -5,11 +5,15 @@ from controller.api.reasons import Reason
 from controller.api.status import HistoryEntry
 from controller.core.conditions import State
 from controller.core.failures import with_hint
+from controller.core.promotion import pin_refusal
 from controller.core.turn import Turn
 from trainer.contract.failures import FailureClass
 from trainer.contract.verdict import Verdict
 
 C = ConditionType
+
+MAX_TRIED = 50
+"""Base models that are remembered as tried; ``minPeriodSeconds`` bounds what more would cost."""
 
 
 def end_judged(turn: Turn, verdict: Verdict, message: str) -> Turn:
@@ -34,7 +38,9 @@ def reassert_end(turn: Turn) -> Turn:
     run = turn.run
     if run.failure:
         return turn.in_state(State.FAILED, _known(run.failure, Reason.UNEXPECTED), run.message)
-    return turn.in_state(State.SUCCEEDED, _known(run.verdict, Reason.SUCCEEDED), run.message)
+    ended = turn.in_state(State.SUCCEEDED, _known(run.verdict, Reason.SUCCEEDED), run.message)
+    refused = pin_refusal(ended)
+    return ended if refused is None else ended.holding(C.STALLED, "True", *refused)
 
 
 def _known(word: str, otherwise: Reason) -> Reason:
@@ -50,10 +56,21 @@ def _remember(turn: Turn) -> Turn:
         id=run.id,
         result=run.failure or run.verdict,
         base_revision=run.base_model.revision if run.base_model else "",
+        base_digest=run.base_model.content_digest if run.base_model else None,
         spec_hash=run.spec_hash,
         start_time=run.start_time,
         end_time=turn.observed.now,
     )
     limit = turn.observed.job.spec.history_limit
     older = [known for known in turn.status.history if known.run != run.number]
-    return turn.saying(history=[*older, entry][-limit:] if limit else [], progress=None)
+    history = [*older, entry][-limit:] if limit else []
+    return turn.saying(history=history, tried_bases=_tried(turn), progress=None)
+
+
+def _tried(turn: Turn) -> list[str]:
+    """What the history forgets, a source that comes back to it must not spend again."""
+    base, known = turn.run.base_model, turn.status.tried_bases
+    digest = base.content_digest if base is not None else None
+    if digest is None:
+        return known
+    return [*(old for old in known if old != digest), digest][-MAX_TRIED:]

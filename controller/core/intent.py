@@ -6,7 +6,7 @@ from enum import StrEnum
 from controller.api.finetunejob import FineTuneJob
 from controller.api.identity import SpecHashes, spec_hashes
 from controller.api.meta import RERUN_ANNOTATION
-from controller.api.status import RunStatus
+from controller.api.status import RunStatus, Trigger
 
 MAX_RERUN = 256
 """Of the annotation's value; an API server bounds only all annotations together."""
@@ -36,6 +36,8 @@ class Intent:
     retry_hash: str
     rerun: str
     want: Want
+    trigger: Trigger = "Spec"
+    """What makes it a new run, where it is one."""
 
 
 def read_intent(job: FineTuneJob) -> Intent:
@@ -45,7 +47,8 @@ def read_intent(job: FineTuneJob) -> Intent:
     hashes = spec_hashes(job.spec)
     is_rerun = asked not in ("", handled)
     want = Want.NEW_RUN if is_rerun else _want(job.status.run, hashes)
-    return Intent(**vars(hashes), rerun=asked or handled, want=want)
+    trigger: Trigger = "Rerun" if is_rerun else "Spec"
+    return Intent(**vars(hashes), rerun=asked or handled, want=want, trigger=trigger)
 
 
 def _want(run: RunStatus | None, hashes: SpecHashes) -> Want:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from controller.api.conditions import ConditionStatus, ConditionType
 from controller.api.reasons import Reason
-from controller.api.status import FineTuneJobStatus, RunStatus
+from controller.api.status import FineTuneJobStatus, RunStatus, Trigger
 from controller.core.actions import Action, Event, StopStage
 from controller.core.children import Child, ChildState
 from controller.core.conditions import Stamp, State, put, put_state
@@ -89,9 +89,9 @@ class Turn:
         soonest = seconds if known is None else min(seconds, known)
         return replace(self, requeue_after_s=max(0.0, soonest))
 
-    def wanting(self, want: Want) -> "Turn":
+    def wanting(self, want: Want, trigger: Trigger = "Spec") -> "Turn":
         """With another idea of what is lacking."""
-        return replace(self, intent=replace(self.intent, want=want))
+        return replace(self, intent=replace(self.intent, want=want, trigger=trigger))
 
     def saying(self, **fields: Any) -> "Turn":  # noqa: ANN401 - fields of the status
         """With other fields in the next status."""

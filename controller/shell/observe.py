@@ -20,9 +20,9 @@ from controller.shell.children import children_of, lacks_word
 from controller.shell.ended import EndedPods
 from controller.shell.glance import owner_uid_of
 from controller.shell.ledger import Ledger
+from controller.shell.limits import Limits
 from controller.shell.progress import Poller
 from controller.shell.records import Job, JobObject, Pod
-from controller.shell.slots import Slots
 from controller.shell.waits import Awaited, Waits
 from trainer.contract.progress import Progress
 
@@ -74,7 +74,7 @@ class Observer:
     ledger: Ledger
     ended: EndedPods
     waits: Waits
-    slots: Slots
+    limits: Limits
     poller: Poller
     settings: Settings
     now: Callable[[], datetime]
@@ -146,17 +146,16 @@ class Observer:
         """
         obstacle = self.ledger.obstacle(look.job.metadata)
         is_refused = obstacle is not None and obstacle.reason is Reason.INVALID_SPEC
-        is_alive = look.family.is_alive
-        position = 0 if is_refused else self.slots.take(look.job, is_alive=is_alive)
-        return Observed(
+        observed = Observed(
             job=look.job,
             now=self.now(),
             children=tuple(self._explained(look)),
             base_model=self._base_model(look.job),
             settings=self.settings,
             obstacle=obstacle,
-            queue_position=position,
         )
+        is_alive = look.family.is_alive
+        return observed if is_refused else self.limits.placed(observed, is_alive=is_alive)
 
     def _explained(self, look: Look) -> Iterable[Child]:
         known = {awaited.child.name: awaited for awaited in awaited_children(look)}

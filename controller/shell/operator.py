@@ -25,6 +25,7 @@ from controller.shell.glance import StatusGlance, glance_at_status, owner_key_of
 from controller.shell.health import Health, serve_health
 from controller.shell.kinds import ATTEMPT_LABEL, RUN_LABEL, STAGE_LABEL, UID_LABEL
 from controller.shell.ledger import Ledger
+from controller.shell.limits import Limits
 from controller.shell.metrics import Metrics
 from controller.shell.observe import Observer
 from controller.shell.pods import is_over
@@ -63,11 +64,20 @@ class Operator:
         self.queue: WorkQueue[Key] = WorkQueue(base_s=RETRY_BASE_S, cap_s=settings.requeue_cap_s)
         self.ledger = Ledger(time.monotonic)
         self.ended = EndedPods()
-        self.slots = Slots(settings.max_concurrent_runs, self.queue.add_after, wall_clock)
+        self.limits = Limits(
+            Slots(settings.max_concurrent_runs, self.queue.add_after, wall_clock),
+            Slots(settings.max_concurrent_retrains, self.queue.add_after, wall_clock),
+        )
         self.waits = Waits(client, settings.pending_grace_s, settings.events_period_s)
         self.events = EventRecorder(client, controller=CONTROLLER_NAME, instance=identity)
         self.watches = Watches(
-            client, self.ledger, self.ended, self.queue.add, self._forget, self.waits.forget
+            client,
+            self.ledger,
+            self.ended,
+            self.queue.add,
+            self._forget,
+            self.waits.forget,
+            self.limits.retrains.expect,
         )
         self.poller = Poller(
             self._targets, self.queue.add, settings.progress_port, settings.progress_period_s
@@ -153,13 +163,15 @@ class Operator:
         for stored in self.watches.jobs.store.all():
             meta, status = stored.metadata, glance_at_status(stored)
             if meta.uid in alive or is_under_way(status, wall_clock()):
-                self.slots.hold(meta.uid)
+                self.limits.runs.hold(meta.uid)
+                if status.run is not None and status.run.trigger == "BaseModel":
+                    self.limits.retrains.hold(meta.uid)
             elif (status.run is None or status.phase == State.QUEUED) and meta.creation_timestamp:
-                self.slots.expect(Place(meta.creation_timestamp, key_of(stored), meta.uid))
+                self.limits.runs.expect(Place(meta.creation_timestamp, key_of(stored), meta.uid))
 
     def _forget(self, gone: JobObject) -> None:
         self.ledger.forget(gone.metadata.uid)
-        self.slots.forget(gone.metadata.uid)
+        self.limits.forget(gone.metadata.uid)
         self.queue.forget(key_of(gone))
         self.metrics.forgotten(*key_of(gone))
 
@@ -207,7 +219,7 @@ class Operator:
                 self.ledger,
                 self.ended,
                 self.waits,
-                self.slots,
+                self.limits,
                 self.poller,
                 core_settings(self.settings),
                 wall_clock,
@@ -222,7 +234,7 @@ class Operator:
             publisher=Publisher(client, self.events, self.ledger, self.metrics),
             ledger=self.ledger,
             ended=self.ended,
-            slots=self.slots,
+            limits=self.limits,
             waits=self.waits,
             now=wall_clock,
         )

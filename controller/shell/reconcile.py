@@ -21,6 +21,7 @@ from controller.shell.apply import Applier, NotLeading, Scene, Stale
 from controller.shell.ended import EndedPods
 from controller.shell.kinds import ATTEMPT_LABELS, FINETUNEJOBS
 from controller.shell.ledger import Ledger, version
+from controller.shell.limits import Limits
 from controller.shell.observe import (
     Look,
     Observer,
@@ -30,7 +31,6 @@ from controller.shell.observe import (
 )
 from controller.shell.publish import Publisher
 from controller.shell.records import JobObject, PodList
-from controller.shell.slots import Slots
 from controller.shell.waits import Waits
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Reconciler:
     publisher: Publisher
     ledger: Ledger
     ended: EndedPods
-    slots: Slots
+    limits: Limits
     waits: Waits
     now: Callable[[], datetime]
 
@@ -85,7 +85,7 @@ class Reconciler:
         if stored is None:
             leaving = self.observer.leaving(key)
             if leaving is not None:  # a finalizer may hold it for long; nobody waits behind it
-                self.slots.forget(leaving)
+                self.limits.forget(leaving)
             return NEVER
         try:
             look = self.observer.look(stored)
@@ -143,7 +143,8 @@ class Reconciler:
         if not self.observer.is_there(look.stored):  # a slot taken now would never come back
             return None, None
         before = self.ledger.obstacle(look.job.metadata)
-        decision = decide(self.observer.observe(look))
+        observed = self.observer.observe(look)
+        decision = decide(observed)
         failure: KubeError | None = None
         try:
             scene = Scene(look.stored, look.job, look.family.jobs)
@@ -156,13 +157,18 @@ class Reconciler:
             failure = error
         is_told = self.ledger.obstacle(look.job.metadata) != before
         if is_told and self.observer.is_there(look.stored):
-            decision = decide(self.observer.observe(self.observer.look(look.stored)))
-        self._settle(look.stored, decision, is_alive=look.family.is_alive)
+            observed = self.observer.observe(self.observer.look(look.stored))
+            decision = decide(observed)
+        is_behind = observed.retrain_position > 0
+        self._settle(look.stored, decision, is_alive=look.family.is_alive, is_behind=is_behind)
         return failure, decision
 
-    def _settle(self, stored: JobObject, decision: Decision, *, is_alive: bool) -> None:
+    def _settle(
+        self, stored: JobObject, decision: Decision, *, is_alive: bool, is_behind: bool = False
+    ) -> None:
         if self.observer.is_there(stored):
-            self.slots.settle(stored.metadata.uid, decision.status, is_alive=is_alive)
+            uid, status = stored.metadata.uid, decision.status
+            self.limits.settle(uid, status, is_alive=is_alive, is_behind=is_behind)
 
     async def _publish(self, stored: JobObject, decision: Decision) -> JobObject | None:
         """The object as it is stored; None when it has changed, and the live one is known now."""

@@ -9,11 +9,18 @@ from controller.kube.objects import Key, KubeObject, OwnerReference, key_of
 from controller.kube.reflector import Reflector
 from controller.kube.resources import JOBS, PODS
 from controller.shell.ended import EndedPods
-from controller.shell.glance import base_models_of, owner_key_of, owner_uid_of
+from controller.shell.glance import (
+    base_models_of,
+    has_news_for_jobs,
+    is_retrained_by_itself,
+    owner_key_of,
+    owner_uid_of,
+)
 from controller.shell.kinds import BASEMODELS, CHILD_SELECTOR, FINETUNEJOBS
 from controller.shell.ledger import Ledger
 from controller.shell.observe import BASE_INDEX, OWNER_INDEX, Caches
 from controller.shell.records import Job, JobObject, Pod
+from controller.shell.slots import Place
 
 
 @dataclass
@@ -28,6 +35,8 @@ class Watches:
     """A FineTuneJob is gone."""
     forget_wait: Callable[[str], None]
     """A Job is gone, or a pod is past waiting; by uid."""
+    expect_retrain: Callable[[Place], None]
+    """A FineTuneJob may be trained again: it is in the line before anyone decides about it."""
     jobs: Reflector[JobObject] = field(init=False)
     base_models: Reflector[JobObject] = field(init=False)
     children: Reflector[Job] = field(init=False)
@@ -94,9 +103,16 @@ class Watches:
             self.wake(key_of(new))
 
     def base_model_changed(self, old: JobObject | None, new: JobObject | None) -> None:
-        """Every FineTuneJob that names the BaseModel has news."""
+        """Every FineTuneJob that names the BaseModel has news, if there are any for it."""
+        if not has_news_for_jobs(old, new):
+            return
         namespace, name = key_of(self._there(old, new))
-        for job in self.jobs.store.by_index(BASE_INDEX, f"{namespace}/{name}"):
+        users = list(self.jobs.store.by_index(BASE_INDEX, f"{namespace}/{name}"))
+        for job in users:  # all of them first: the oldest is first, whoever is decided first
+            created = job.metadata.creation_timestamp
+            if created is not None and is_retrained_by_itself(job):
+                self.expect_retrain(Place(created, key_of(job), job.metadata.uid))
+        for job in users:
             self.wake(key_of(job))
 
     def child_changed(self, old: Job | None, new: Job | None) -> None:
