@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from trainer.contract.outcome import Details, Promoted
 from trainer.contract.verdict import Judgement, Verdict
-from trainer.judge import alpha, ledger, narration, pointer, promoted
+from trainer.judge import alpha, ledger, narration, pointer, promoted, vouch
 from trainer.judge.evidence import Evidence
 from trainer.judge.judgement import judge_evidence
 from trainer.judge.ledger import Look
@@ -40,6 +40,7 @@ def judge(ctx: StageContext) -> StageResult:
     judgement = read_document(ctx.store, key, Judgement)
     if judgement is None:
         judgement = _judge_anew(ctx, case, key)
+        vouch.write(ctx.store, ctx.request, case.evaluation_id, created=_now(ctx))
     moved = _move_pointer(ctx, case, judgement)
     ctx.progress.finish()
     return _result(ctx, case, judgement, moved)
@@ -143,6 +144,9 @@ def _write_report(ctx: StageContext, case: Case, evidence: Evidence, judgement: 
     ctx.store.write(json_key, report.model_dump_json(indent=1).encode())
     html_key = layout.evaluation(run_id, evaluation_id, "report.html")
     ctx.store.write(html_key, render(report).encode())
+    if case.run.trained is not None:
+        card_key = layout.evaluation(run_id, evaluation_id, vouch.CARD)
+        ctx.store.write(card_key, narration.card(ctx.request, case.run, judgement).encode())
 
 
 def _write_verdict(ctx: StageContext, key: str, judgement: Judgement) -> Judgement:
