@@ -83,6 +83,7 @@ class AnOutput:
         return run_id
 
     def _context(self, run_id: str, spec: str, rerun: str, sections: Any) -> StageContext:
+        self.root.mkdir(parents=True, exist_ok=True)
         evaluation = {"arms": [{"name": "ZeroShot"}]} | sections.pop("evaluation", {})
         ctx = a_context(self.root, run_id=run_id, rerun=rerun, evaluation=evaluation, **sections)
         moment = FIRST_MOMENT + timedelta(days=len(self.made))
