@@ -38,8 +38,11 @@ def judge(ctx: StageContext) -> StageResult:
     case = _open_case(ctx)
     key = layout.evaluation(ctx.request.run_id, case.evaluation_id, "verdict.json")
     judgement = read_document(ctx.store, key, Judgement)
+    manifest = layout.evaluation_manifest(ctx.request.run_id, case.evaluation_id)
+    is_vouched_for = judgement is not None and ctx.store.exists(manifest)
     if judgement is None:
         judgement = _judge_anew(ctx, case, key)
+    if not is_vouched_for:
         vouch.write(ctx.store, ctx.request, case.evaluation_id, created=_now(ctx))
     moved = _move_pointer(ctx, case, judgement)
     ctx.progress.finish()

@@ -1,8 +1,9 @@
 """A history in words: why there is a run, what was in use when. For the page; numbers are its."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from itertools import groupby
 
 from trainer.contract.lineage import BaseRecord, Cause, History, HistoryRun, Move
@@ -148,7 +149,8 @@ def spent(runs: Sequence[HistoryRun]) -> list[str]:
 def _amounts(runs: Sequence[HistoryRun]) -> Iterator[tuple[str, Decimal]]:
     for run in runs:
         if run.cost is not None and run.cost.amount is not None:
-            yield run.cost.currency, Decimal(run.cost.amount)
+            with suppress(InvalidOperation):  # somebody wrote it by hand
+                yield run.cost.currency, Decimal(run.cost.amount)
 
 
 def gpu_seconds(runs: Sequence[HistoryRun]) -> float:
