@@ -1,4 +1,4 @@
-"""The ``tunekeeper`` command: run, check, report, crd.
+"""The ``tunekeeper`` command: run, check, report, history, diff, verify, crd.
 
 Exit codes: 0 finished with any verdict (or the file is fine), 2 the user's error, 1 ours or
 ``--fail-unless promoted`` and it was not, 130 interrupted. Results go to standard output,
@@ -7,7 +7,8 @@ everything else to standard error; with ``--json`` standard output is one JSON d
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,15 +20,26 @@ from rich.text import Text
 
 from controller.api.crd import crd_documents
 from controller.errors import UserError
+from controller.local.answers import AnswerError
 from controller.local.cluster import TRAINER
 from controller.local.ends import End, Exit, worst
 from controller.local.files import JobFile, read_job_file
-from controller.local.reports import ReportError, fetch_report
+from controller.local.lineage import (
+    Target,
+    fetch_diff,
+    fetch_history,
+    fetch_verification,
+    read_target,
+)
+from controller.local.reports import fetch_report
 from controller.local.session import Session
 from controller.local.statusfile import StatusFile
 from controller.local.view import figures
+from controller.local.view.diff import show_diff
 from controller.local.view.ends import show_check, show_end
+from controller.local.view.history import show_history
 from controller.local.view.verdict import show_report
+from controller.local.view.verify import show_verification, verify_bar
 from trainer.contract.request import Stage
 
 app = typer.Typer(
@@ -42,6 +54,8 @@ COMMAND_ENV = "TUNEKEEPER_TRAINER"
 """Another command than ``python -m trainer``, as a JSON list: for tests and debuggers."""
 
 JobFileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="Jobs and base models.")]
+OF_A_JOB = "Output of a job: its URI or directory, or the job's file."
+A_RUN = "Id of a run, or a beginning of it; or the run's URI."
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
@@ -114,22 +128,74 @@ def check(file: JobFileArgument, as_json: JsonOption = False) -> None:
 
 @app.command()
 def report(
-    target: Annotated[str, typer.Argument(metavar="URI|DIR", help="Output of a job.")],
+    target: Annotated[str, typer.Argument(metavar="FILE|URI|DIR", help=OF_A_JOB)],
     html: Annotated[bool, typer.Option("--html", help="Print where report.html is.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the newest report below an output."""
-    place = target if "://" in target else Path(target).absolute().as_uri()
-    try:
-        found = fetch_report(place, command=trainer_command())
-    except ReportError as error:
-        raise typer.Exit(complain([str(error)], Exit(error.code))) from None
+    place = target_of(target)
+    with answering():
+        found = fetch_report(place.uri, command=trainer_command(), storage=place.storage)
     if as_json:
         print_json(found.document)
     elif html:
         typer.echo(figures.local_path(found.shown.judgement.report_uri))
     else:
         show_report(Console(), found.shown)
+
+
+@app.command()
+def history(
+    target: Annotated[str, typer.Argument(metavar="FILE|URI|DIR", help=OF_A_JOB)],
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="PAGE", help="Also write it as one page.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show every run of an output: why it was made, its verdict, what was in use when."""
+    with answering():
+        found = fetch_history(target_of(target), html=html, command=trainer_command())
+    if as_json:
+        print_json(found.document)
+    else:
+        show_history(Console(), found.shown)
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="RUN", help=A_RUN)],
+    b: Annotated[str, typer.Argument(metavar="RUN", help="The run to compare it with.")],
+    output: Annotated[
+        str | None, typer.Option("--output", metavar="FILE|URI|DIR", help=OF_A_JOB)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show two runs side by side: scores, answers that changed, spec, data, base model."""
+    with answering():
+        place = target_of(output) if output else None
+        found = fetch_diff(a, b, output=place, command=trainer_command())
+    if as_json:
+        print_json(found.document)
+    else:
+        show_diff(Console(), found.shown)
+
+
+@app.command()
+def verify(
+    target: Annotated[
+        str, typer.Argument(metavar="FILE|URI|DIR", help="Output of a job, or one run of it.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Hash everything that manifests vouch for; exit with 2 when something does not match."""
+    place = target_of(target)
+    with answering(), verify_bar(Console(stderr=True)) as tell:
+        found = fetch_verification(place, tell=tell, command=trainer_command())
+    if as_json:
+        print_json(found.document)
+    else:
+        show_verification(Console(), found.shown)
+    raise typer.Exit(int(Exit.DONE if found.shown.ok else Exit.USERS))
 
 
 @app.command()
@@ -151,6 +217,24 @@ def opened(file: Path) -> JobFile:
         raise typer.Exit(complain(problems, Exit.USERS)) from None
 
 
+def target_of(named: str) -> Target:
+    """The place that was named, or every problem of the job file and exit code 2."""
+    try:
+        return read_target(named)
+    except UserError as error:
+        problems = [str(problem) for problem in error.problems]
+        raise typer.Exit(complain(problems, Exit.USERS)) from None
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Where the trainer is asked: why there is no answer, and the exit code."""
+    try:
+        yield
+    except AnswerError as error:
+        raise typer.Exit(complain([str(error)], Exit(error.code))) from None
+
+
 def a_session(jobs: JobFile) -> Session:
     """A session that shows its progress on standard error."""
     return Session(Console(stderr=True), jobs.base_models, command=trainer_command())
@@ -165,7 +249,7 @@ def with_report(end: End) -> End:
     try:
         found = fetch_report(output.uri, command=trainer_command(), storage=output.storage)
         return end.reported(found)
-    except ReportError as error:
+    except AnswerError as error:
         complain([str(error)], Exit.OURS)
         return end
 

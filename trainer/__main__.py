@@ -1,6 +1,6 @@
 """``python -m trainer prepare|train|judge`` runs a stage, ``resolve|write-back`` an errand.
 
-``report`` and ``collect`` print ends.
+Other words print what stages left: ``report``, ``collect``, ``history``, ``diff``, ``verify``.
 
 The one place where a stage's failure is caught: it becomes an outcome and an exit code.
 """
@@ -39,6 +39,10 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
             from trainer.report.command import print_report  # noqa: PLC0415 - no stage needs it
 
             return print_report(rest)
+        case ["history" | "diff" | "verify" as name, *rest]:
+            from trainer.lineage import command  # noqa: PLC0415 - no stage needs it
+
+            return command.COMMANDS[name](rest)
         case ["collect"]:
             from trainer.collect import collect  # noqa: PLC0415 - no stage needs it
 
@@ -50,7 +54,8 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
         case _:
             stages = "|".join([*Stage, *Errand])
             sys.stderr.write(
-                f"usage: python -m trainer {stages} | collect | report [--html FILE] URI\n"
+                f"usage: python -m trainer {stages} | collect | report [--html FILE] URI | "
+                "history URI | diff RUN RUN | verify URI\n"
             )
             return EXIT_CODES[FailureClass.INVALID_SPEC]
 

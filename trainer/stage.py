@@ -36,6 +36,7 @@ class StageContext:
     stop: threading.Event
     secrets: SecretFiles = AMBIENT
     pod_uid: str = ""
+    image: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -91,6 +92,7 @@ def open_context(
         stop=stop,
         secrets=secrets,
         pod_uid=environ.get(contract.POD_UID_ENV, ""),
+        image=environ.get(contract.IMAGE_ENV, ""),
     )
 
 

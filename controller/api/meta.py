@@ -15,6 +15,8 @@ RERUN_ANNOTATION = f"{GROUP}/rerun"
 """Any value that was not there before makes a new run."""
 CHECK_ANNOTATION = f"{GROUP}/check"
 """Of a BaseModel: any value that was not there before has its source looked at now."""
+GIT_COMMIT_ANNOTATION = f"{GROUP}/git-commit"
+"""The commit that the manifest comes from, set by whoever applies it; recorded, decides nothing."""
 MAX_JOB_NAME = 63
 
 

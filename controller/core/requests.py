@@ -1,5 +1,8 @@
 """From a job and its status to the request that a stage starts with."""
 
+import re
+
+from controller.api.meta import GIT_COMMIT_ANNOTATION, ObjectMeta
 from controller.api.status import Images, RunStatus
 from controller.core.intent import Intent
 from controller.core.observed import Observed
@@ -20,6 +23,9 @@ SHARED_SECTIONS = (
 )
 """The sections of a FineTuneJob that a stage gets as they are."""
 
+COMMIT = re.compile(r"(?:.{0,200}@)?(?:sha1:|sha256:)?([0-9a-f]{7,64})")
+"""A commit as Git writes it, or after a branch as Flux does: ``main@sha1:<commit>``."""
+
 
 def stage_request(observed: Observed, run: RunStatus, stage: Stage, intent: Intent) -> StageRequest:
     """The request for the attempt that the run records."""
@@ -39,6 +45,7 @@ def stage_request(observed: Observed, run: RunStatus, stage: Stage, intent: Inte
         rerun=intent.rerun,
         keep_promoted_base=_keeps_promoted_base(observed, stage),
         promoted_sequence=promoted.sequence if promoted else 0,
+        git_commit=git_commit(job.metadata),
         spec=run_spec(observed, run),
     )
 
@@ -52,6 +59,15 @@ def _keeps_promoted_base(observed: Observed, stage: Stage) -> bool:
     is_open = job.spec.base_model.revision is None and job.spec.retrain.policy != "Auto"
     is_new = not job.status.history and observed.settings.waits_heal
     return stage is Stage.PREPARE and is_open and is_new
+
+
+def git_commit(metadata: ObjectMeta) -> str:
+    """The commit that the annotation names; empty where it names none: a record, no reason to fail.
+
+    A placeholder that nobody filled in, ``${ARGOCD_APP_REVISION}`` say, is none.
+    """
+    named = COMMIT.fullmatch(metadata.annotations.get(GIT_COMMIT_ANNOTATION, "").strip())
+    return named[1] if named else ""
 
 
 def stage_image(observed: Observed, run: RunStatus, stage: Stage) -> str:

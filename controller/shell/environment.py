@@ -22,11 +22,11 @@ WRITABLE_HOME = {
 
 
 def environment(
-    request: StageRequest, theirs: Iterable[EnvVar], *, port: int
+    request: StageRequest, theirs: Iterable[EnvVar], *, port: int, image: str
 ) -> list[dict[str, Any]]:
     """The container's ``env``, each name once."""
     pod_uid = {"fieldRef": {"fieldPath": "metadata.uid"}}
-    ours = {**WRITABLE_HOME, **_contract(request, port)}
+    ours = {**WRITABLE_HOME, **_contract(request, port), contract.IMAGE_ENV: image}
     kept = {v.name: v.value for v in theirs if not v.name.startswith(OURS)} | ours
     written = [{"name": name, "value": value} for name, value in kept.items()]
     return [*written, {"name": contract.POD_UID_ENV, "valueFrom": pod_uid}]

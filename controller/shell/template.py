@@ -173,7 +173,9 @@ def _container(compute: Compute, action: StartStage, pods: PodSettings) -> Json:
         "image": action.image,
         **policy,
         "command": ["python", "-P", "-m", "trainer", stage.value],
-        "env": environment(action.request, compute.env, port=pods.progress_port),
+        "env": environment(
+            action.request, compute.env, port=pods.progress_port, image=action.image
+        ),
         "ports": [{"name": PORT_NAME, "containerPort": pods.progress_port}],
         "resources": _resources(compute, stage),
         "terminationMessagePath": DEFAULT_OUTCOME,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import EnumMeta
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from hypothesis import strategies as st
 from pydantic.fields import FieldInfo
@@ -41,8 +41,8 @@ def _field(info: FieldInfo) -> st.SearchStrategy[Any]:
 def _of(kind: Any, longest: int | None) -> st.SearchStrategy[Any]:
     if isinstance(kind, type) and issubclass(kind, Wire):
         return any_model(kind)
-    if isinstance(kind, EnumMeta):
-        return st.sampled_from(list(kind))
+    if isinstance(kind, EnumMeta) or get_origin(kind) is Literal:
+        return st.sampled_from(get_args(kind) or list(kind))
     if get_origin(kind) is list:
         return st.lists(_of(get_args(kind)[0], None), max_size=min(longest or 2, 2))
     if get_origin(kind) is dict:

@@ -15,7 +15,7 @@ from trainer.contract.verdict import (
 )
 from trainer.data.plan import PreparedPlan
 from trainer.report.model import ChangedAnswer, LossPoint, Report
-from trainer.store.manifest import BaseBinding, TrainingSummary
+from trainer.store.manifest import BaseBinding, Lineage, TrainingSummary
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -328,3 +328,26 @@ def a_summary() -> TrainingSummary:
         peak_memory_bytes=report.peak_memory_bytes,
         versions=report.versions,
     )
+
+
+def a_lineage(**fields: Any) -> Lineage:
+    """What the report's run was made from and with."""
+    document = {
+        "namespace": "default",
+        "name": "hotel-and-bank-slots",
+        "run": 1,
+        "created": "2026-11-24T00:28:00Z",
+        "spec_hash": DIGEST,
+        "identity_hash": DIGEST,
+        "generation_hash": DIGEST,
+        "git_commit": "0123456789abcdef0123456789abcdef01234567",
+        "image": f"registry.example/trainer@{DIGEST}",
+        "image_digest": DIGEST,
+        "dataset_digest": DIGEST,
+        "split_digests": {"train": DIGEST, "validation": DIGEST, "test": DIGEST},
+        "seeds": {"training": 17},
+        "versions": {"python": "3.11.2", "torch": "2.15.0"},
+        "plan_sha256": "ab" * 32,
+        "spec": {"method": "SFT", "lora.rank": 16},
+    }
+    return Lineage.model_validate(document | fields)

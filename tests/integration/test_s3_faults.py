@@ -74,6 +74,7 @@ def download(store: S3Store, tmp_path) -> bytes:
 
 OPERATIONS = {
     "read": lambda store, _path: store.read("a"),
+    "stream": lambda store, _path: b"".join(store.stream("a")),
     "write": lambda store, _path: store.write("b", b"1"),
     "exists": lambda store, _path: store.exists("a"),
     "list": lambda store, _path: list(store.list("")),
@@ -94,7 +95,7 @@ def test_a_fault_that_passes_is_not_noticed(store, faults, tmp_path, operation, 
     assert len(faults.seen) >= 2
 
 
-@pytest.mark.parametrize("operation", ["read", "download"])
+@pytest.mark.parametrize("operation", ["read", "stream", "download"])
 def test_an_answer_that_breaks_off_is_asked_for_again(store, faults, tmp_path, operation):
     store.write("a", b"0123456789" * 1000)
     faults.then("cut short", times=2, method="GET")

@@ -204,6 +204,15 @@ def test_files_go_up_and_come_down_whole(store, tmp_path, size):
     assert [path.name for path in copy.parent.iterdir()] == ["copy"]
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_files_are_streamed_in_blocks_of_bounded_size(store, size):
+    data = (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    store.write("streamed", data)
+    blocks = list(store.stream("streamed"))
+    assert b"".join(blocks) == data
+    assert all(len(block) <= 1 << 20 for block in blocks)
+
+
 def test_what_the_listener_raises_ends_the_download(store, tmp_path):
     def stop(_count: int) -> None:
         raise StageError(FailureClass.INTERRUPTED, "stopped")

@@ -28,6 +28,8 @@ SECRETS_ENV = "TUNEKEEPER_SECRETS"
 own credentials."""
 POD_UID_ENV = "TUNEKEEPER_POD_UID"
 """Uid of the pod that runs the stage; unset where there is no pod."""
+IMAGE_ENV = "TUNEKEEPER_STAGE_IMAGE"
+"""Image that the pod was asked to run, for the record; unset where there is no pod."""
 
 MAX_ENV_BYTES = 96 << 10
 """Linux lets one string of the environment hold 128 KiB, its name included."""
@@ -73,6 +75,9 @@ class StageRequest(Wire):
         description="prepare: a promoted run that differs only in the base model is this run.",
     )
     promoted_sequence: int = Field(default=0, ge=0, description="status.promoted.sequence.")
+    git_commit: str = Field(
+        default="", max_length=64, description="Of the manifest, for the record; in no digest."
+    )
     spec: RunSpec
 
 

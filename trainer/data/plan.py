@@ -39,6 +39,7 @@ class PreparedPlan(Wire):
     max_new_tokens: int
     resolved: list[ResolvedValue] = Field(description="Every Auto with its rule.")
     base: BaseBinding
+    base_license: str = Field(default="", description="As the base's card says.")
     split_digests: dict[str, Digest] = Field(description="train, validation, test.")
     dataset_digest: Digest
     files: dict[str, str] = Field(default={}, description="Name below prepared/ -> sha256.")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,12 +37,24 @@ class Finished:
 
 def run_id_of(request: StageRequest, base_digest: str, splits: dict[str, str]) -> str:
     """The run's name: what it trains on and how, whoever asks."""
+    return run_id_from(request.identity_hash, base_digest, splits, rerun=request.rerun)
+
+
+def run_id_from(
+    identity_hash: str,
+    base_digest: str,
+    splits: Mapping[str, str],
+    *,
+    rerun: str,
+    contract: int = CONTRACT_VERSION,
+) -> str:
+    """The same from what a manifest records."""
     document = {
-        "contract": CONTRACT_VERSION,
-        "identity": request.identity_hash,
+        "contract": contract,
+        "identity": identity_hash,
         "base": base_digest,
-        "splits": splits,
-        "rerun": request.rerun,
+        "splits": dict(splits),
+        "rerun": rerun,
     }
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -89,8 +102,8 @@ def publish(
     report = plan.data.model_copy(update={"report_uri": report_uri(store, run_id)})
     names = [f"{split}.arrow" for split in SPLITS]
     (directory / REPORT).write_bytes(report_bytes(report, errors))
-    files = {name: sha256_file(directory / name) for name in names}
-    for name in (*names, REPORT):
+    files = {name: sha256_file(directory / name) for name in (*names, REPORT)}
+    for name in files:
         store.upload(directory / name, layout.prepared(run_id, name))
     complete = plan.model_copy(update={"data": report, "files": files})
     store.write(layout.prepared(run_id, PLAN), (complete.model_dump_json() + "\n").encode())

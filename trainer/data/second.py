@@ -213,6 +213,7 @@ def make_plan(
         max_new_tokens=choices.max_new_tokens,
         resolved=list(choices.autos.values()),
         base=first.bound,
+        base_license=first.base.license,
         split_digests=first.split_digests,
         dataset_digest=first.dataset_digest,
         generation_hash=ctx.request.generation_hash,

@@ -13,6 +13,7 @@ from trainer.contract.verdict import Judgement
 from trainer.judge.evidence import Answers, Evidence, Item
 from trainer.judge.judgement import first_line
 from trainer.judge.reading import RunRecord
+from trainer.report.card import model_card
 from trainer.report.model import ChangedAnswer, Report
 from trainer.store import layout
 from trainer.store.base import Store
@@ -58,6 +59,14 @@ def report(
         usage=usage(request.spec, plan.base.revision, adapter_uri) if adapter_uri else "",
         versions=training.versions if training else {},
     )
+
+
+def card(request: StageRequest, run: RunRecord, judgement: Judgement) -> str:
+    """The adapter's model card with its scores; the one beside the adapter was written before."""
+    trained = run.trained
+    assert trained is not None  # noqa: S101 - only an adapter has a card
+    plan, summary = run.prepared.plan, trained.training
+    return model_card(plan, request, summary, judgement, lineage=trained.lineage)
 
 
 def adapter_uri(store: Store, run: RunRecord) -> str:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from trainer.contract.outcome import Details, Promoted
 from trainer.contract.verdict import Judgement, Verdict
-from trainer.judge import alpha, ledger, narration, pointer
+from trainer.judge import alpha, ledger, narration, pointer, vouch
 from trainer.judge.evidence import Evidence
 from trainer.judge.judgement import MAX_NOTES, judge_evidence
 from trainer.judge.ledger import Look
@@ -49,8 +49,12 @@ def judge(ctx: StageContext) -> StageResult:
     case = _open_case(ctx)
     key = layout.evaluation(ctx.request.run_id, case.evaluation_id, "verdict.json")
     judgement = read_document(ctx.store, key, Judgement)
+    manifest = layout.evaluation_manifest(ctx.request.run_id, case.evaluation_id)
+    is_vouched_for = judgement is not None and ctx.store.exists(manifest)
     if judgement is None:
         judgement = _judge_anew(ctx, case, key)
+    if not is_vouched_for:
+        vouch.write(ctx.store, ctx.request, case.evaluation_id, created=_now(ctx))
     settled = settle_pointer(_bid(case, judgement))
     ctx.progress.finish()
     return _result(ctx, case, judgement, settled)
@@ -169,6 +173,9 @@ def _write_report(ctx: StageContext, case: Case, evidence: Evidence, judgement: 
     ctx.store.write(json_key, report.model_dump_json(indent=1).encode())
     html_key = layout.evaluation(run_id, evaluation_id, "report.html")
     ctx.store.write(html_key, render(report).encode())
+    if case.run.trained is not None:
+        card_key = layout.evaluation(run_id, evaluation_id, vouch.CARD)
+        ctx.store.write(card_key, narration.card(ctx.request, case.run, judgement).encode())
 
 
 def _write_verdict(ctx: StageContext, key: str, judgement: Judgement) -> Judgement:

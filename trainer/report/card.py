@@ -10,9 +10,10 @@ import yaml
 from trainer.contract.request import StageRequest
 from trainer.contract.verdict import Judgement
 from trainer.data.plan import PreparedPlan
+from trainer.report import metadata
 from trainer.report.names import VERDICTS, arm_name
 from trainer.report.units import count, duration, nats, percent, percentage, size, with_unit
-from trainer.store.manifest import TrainingSummary
+from trainer.store.manifest import Lineage, TrainingSummary
 
 Rows = Sequence[Sequence[str]]
 # Markdown that a name, a path or a model's answer must not turn into; the front matter is YAML's.
@@ -24,10 +25,12 @@ def model_card(
     request: StageRequest,
     summary: TrainingSummary,
     judgement: Judgement | None = None,
+    *,
+    lineage: Lineage | None = None,
 ) -> str:
     """The whole card; ``judgement`` is known only after training."""
     parts = [
-        f"---\n{_front_matter(plan, request)}---\n",
+        f"---\n{_front_matter(plan, request, judgement, lineage)}---\n",
         f"# {plain(request.job.name)}\n",
         _introduction(plan, request),
         "## Use\n",
@@ -39,6 +42,7 @@ def model_card(
         *_evaluation(judgement),
         "## Base model\n",
         table(_binding(plan)),
+        *_made_with(lineage, request),
     ]
     return "\n".join(parts)
 
@@ -63,15 +67,23 @@ def _introduction(plan: PreparedPlan, request: StageRequest) -> str:
     )
 
 
-def _front_matter(plan: PreparedPlan, request: StageRequest) -> str:
+def _front_matter(
+    plan: PreparedPlan,
+    request: StageRequest,
+    judgement: Judgement | None,
+    lineage: Lineage | None,
+) -> str:
     hub = request.spec.base_model.hugging_face
     fields: dict[str, object] = {
         # A hub refuses a card whose base_model is a path.
-        **({"base_model": hub.repo} if hub else {}),
+        **({"base_model": hub.repo, "base_model_relation": "adapter"} if hub else {}),
         **({"base_model_revision": plan.base.revision} if hub else {}),
         "library_name": "peft",
+        **({"license": plan.base_license} if plan.base_license else {}),
         "pipeline_tag": "text-generation",
         "tags": ["lora", request.spec.method.lower(), "tunekeeper"],
+        **({"model-index": [metadata.model_index(plan, request, judgement)]} if judgement else {}),
+        "tunekeeper": metadata.lineage(plan, request, lineage),
     }
     return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True)
 
@@ -185,4 +197,18 @@ def _binding(plan: PreparedPlan) -> Rows:
         ("Tokenizer", f"sha256:{base.tokenizer_sha256}"),
         ("Chat template", f"sha256:{base.template_sha256}" if base.template_sha256 else "none"),
         ("Vocabulary", count(base.vocabulary_size, "tokens")),
+        ("Architecture", base.architecture or "not recorded"),
     ]
+
+
+def _made_with(lineage: Lineage | None, request: StageRequest) -> Sequence[str]:
+    if lineage is None:
+        return []
+    rows = [
+        ("Run", request.run_id),
+        ("Spec hash", lineage.spec_hash),
+        ("Commit of the manifest", lineage.git_commit or "not given"),
+        ("Image", lineage.image or "none: it ran as a process"),
+        ("Made", lineage.created),
+    ]
+    return ["## Lineage\n", table(rows)]

@@ -68,12 +68,17 @@ def _cost(report: Report) -> str:
 
 @cache
 def _page() -> Template:
+    return templates().get_template("report.html.j2")
+
+
+def templates(*folders: Path) -> Environment:
+    """Where pages in the report's style are made; ``folders`` are looked at before the report's."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([*folders, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
-    return environment.get_template("report.html.j2")
+    return environment

@@ -26,6 +26,8 @@ class ResolvedModel:
     revision: str
     content_digest: str
     files: Mapping[str, str]
+    license: str = ""
+    """As its card says; empty: it does not, or the card was not read."""
 
 
 @dataclass(frozen=True)

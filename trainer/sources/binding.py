@@ -1,13 +1,14 @@
 """What an adapter remembers of the base model that it was trained on."""
 
 import json
+from collections.abc import Mapping
 from hashlib import sha256
 
 from trainer.sources.base import ResolvedModel, read_object
 from trainer.sources.counted import TEMPLATE
 from trainer.store.manifest import BaseBinding
 
-MAX_NAME = 100
+MAX_ARCHITECTURE = 100
 
 
 def binding(resolved: ResolvedModel) -> BaseBinding:
@@ -29,15 +30,15 @@ def binding(resolved: ResolvedModel) -> BaseBinding:
         tokenizer_sha256=resolved.files["tokenizer.json"],
         template_sha256=template_sha256(resolved),
         vocabulary_size=size if isinstance(size, int) else 0,
-        architecture=architecture_of(config),
+        architecture=architecture(config),
     )
 
 
-def architecture_of(config: dict[str, object]) -> str:
-    """The model's class, or at least its type; empty where the configuration tells neither."""
+def architecture(config: Mapping[str, object]) -> str:
+    """The class that the model is of, as transformers names it; empty: config.json does not say."""
     named = config.get("architectures")
     first = named[0] if isinstance(named, list) and named else config.get("model_type")
-    return first[:MAX_NAME] if isinstance(first, str) else ""
+    return first[:MAX_ARCHITECTURE] if isinstance(first, str) else ""
 
 
 def template_sha256(resolved: ResolvedModel) -> str:

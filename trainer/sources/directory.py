@@ -6,6 +6,7 @@ from trainer.contract.failures import FailureClass
 from trainer.contract.source import DirectorySource
 from trainer.errors import StageError
 from trainer.sources.base import ResolvedModel, Transfer, Wanted, refused
+from trainer.sources.card import CARD, license_in
 from trainer.sources.counted import check_contents, check_names, counted
 from trainer.sources.digests import DigestCache, hash_file
 from trainer.sources.frozen import check_digest, check_revision, short_revision
@@ -31,7 +32,7 @@ def resolve_directory(wanted: Wanted, source: DirectorySource) -> ResolvedModel:
     revision = short_revision(digest)
     check_digest(wanted.source, str(path), digest)
     check_revision(wanted.source, str(path), revision)
-    return ResolvedModel(path, str(path), revision, digest, files)
+    return ResolvedModel(path, str(path), revision, digest, files, license_in(path / CARD))
 
 
 def find_directory(source: DirectorySource, file_root: Path) -> Path:

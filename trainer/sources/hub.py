@@ -22,6 +22,7 @@ from trainer.contract.source import HuggingFaceSource
 from trainer.errors import StageError
 from trainer.sources.base import ResolvedModel, Wanted
 from trainer.sources.cached import find_whole, model_directory, sweep
+from trainer.sources.card import license_of
 from trainer.sources.counted import check_names, counted
 from trainer.sources.fetch import tried_again
 from trainer.sources.frozen import check_digest, check_revision
@@ -130,17 +131,20 @@ def resolve_hub(wanted: Wanted, source: HuggingFaceSource) -> ResolvedModel:
     files = find_whole(
         directory, wanted.source.content_digest, weights=wanted.weights, transfer=wanted.transfer
     )
+    named = ""
     if not files:
-        asked, files = ask_hub(wanted, replace(asked, token=token_of(wanted.secrets, source)))
+        asked, files, named = ask_hub(
+            wanted, replace(asked, token=token_of(wanted.secrets, source))
+        )
     digest = digest_names(files)
     check_digest(wanted.source, asked.place, digest)
     directory = directory_of(wanted, asked)
     sweep(directory, files)
-    return ResolvedModel(directory, asked.repo, asked.revision, digest, files)
+    return ResolvedModel(directory, asked.repo, asked.revision, digest, files, named)
 
 
-def ask_hub(wanted: Wanted, asked: HubRevision) -> tuple[HubRevision, dict[str, str]]:
-    """Have the files of the commit that a branch, tag or commit stands for now."""
+def ask_hub(wanted: Wanted, asked: HubRevision) -> tuple[HubRevision, dict[str, str], str]:
+    """Have the files of the commit that a branch, tag or commit stands for now; and its license."""
     refuse_offline(asked.endpoint, asked.place)
     info = tried_again(asked.look_up, wanted.transfer)
     there = replace(asked, revision=str(info.sha))
@@ -151,7 +155,8 @@ def ask_hub(wanted: Wanted, asked: HubRevision) -> tuple[HubRevision, dict[str, 
     listing = {name: names[name] for name in counted(names)}
     directory = directory_of(wanted, there)
     shelf = Shelf(directory, there, listing, names.keys(), wanted.transfer)
-    return there, stock(shelf, weights=wanted.weights)
+    named = getattr(info.card_data, "license", None)
+    return there, stock(shelf, weights=wanted.weights), license_of({"license": named})
 
 
 def listed(sibling: RepoSibling) -> Listed:

@@ -61,6 +61,9 @@ class Store(Protocol):
     def download(self, key: str, path: Path, *, on_bytes: OnBytes = ignore) -> None:
         """Copy an object to a local file, whole. Raises MissingError."""
 
+    def stream(self, key: str) -> Iterator[bytes]:
+        """The object, a block of bounded size at a time. Raises MissingError."""
+
     def list(self, prefix: str) -> Iterator[Entry]:
         """Objects whose key starts with ``prefix``, in key order."""
 

@@ -21,6 +21,7 @@ from trainer.store.paths import storage_errors
 
 HIDDEN = ".tunekeeper-"
 LOCK = f"{HIDDEN}lock"
+STREAM_BYTES = 1 << 20
 
 
 class FileStore:
@@ -86,6 +87,13 @@ class FileStore:
                 shutil.copyfile(source, staged)
                 on_bytes(staged.stat().st_size)
                 staged.replace(path)
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """The object, a block of bounded size at a time. Raises MissingError."""
+        path = self._path(key)
+        with storage_errors(path), missing_as_error(key), path.open("rb") as file:
+            while block := file.read(STREAM_BYTES):
+                yield block
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Objects whose key starts with ``prefix``, in key order."""

@@ -36,6 +36,11 @@ def answers_manifest(run_id: str, generation_hash: str) -> str:
     return run(run_id, f"generations/{short(generation_hash)}.json")
 
 
+def evaluation_manifest(run_id: str, evaluation_id: str) -> str:
+    """Key of the manifest of one judgement; written after its verdict."""
+    return evaluation(run_id, evaluation_id, "manifest.json")
+
+
 def evaluation(run_id: str, evaluation_id: str, name: str = "") -> str:
     """Key of a file of one judgement: verdict.json, report.json, report.html."""
     return run(run_id, f"evaluations/{evaluation_id}/{name}")

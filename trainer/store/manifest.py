@@ -3,9 +3,9 @@
 A manifest names the sha256 of every file it vouches for; a reader checks before it trusts.
 """
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from trainer.contract.base import Digest, Wire
+from trainer.contract.base import CONTRACT_VERSION, Digest, Wire
 from trainer.contract.verdict import OverfittingResult
 
 TUNED = "Tuned"
@@ -22,7 +22,32 @@ class BaseBinding(Wire):
     tokenizer_sha256: str
     template_sha256: str = ""
     vocabulary_size: int
-    architecture: str = Field(default="", description="As config.json names it; empty: it is not.")
+    architecture: str = Field(default="", description="As config.json names it; empty: not known.")
+
+
+class Lineage(Wire):
+    """What a run was made from and with. Recorded, and in no digest or id."""
+
+    namespace: str
+    name: str = Field(description="Of the job.")
+    run: int = Field(description="Number that the run had when this was written.")
+    created: str = Field(description="UTC, ISO 8601.")
+    spec_hash: Digest
+    identity_hash: Digest
+    generation_hash: Digest
+    rerun: str = ""
+    contract_version: int = CONTRACT_VERSION
+    git_commit: str = Field(default="", description="Of the manifest; empty: nobody said.")
+    image: str = Field(default="", description="As the pod was asked to run it; empty: no pod.")
+    image_digest: str = Field(default="", description="Where the image's name pins one.")
+    dataset_digest: Digest
+    split_digests: dict[str, Digest]
+    seeds: dict[str, int] = Field(default={})
+    versions: dict[str, str] = Field(default={}, description="Python and libraries.")
+    plan_sha256: str = Field(default="", description="Of prepared/plan.json as it was read.")
+    spec: dict[str, JsonValue] = Field(
+        default={}, description="Identity and generation fields with their values, defaults too."
+    )
 
 
 class TrainingSummary(Wire):
@@ -48,6 +73,7 @@ class RunManifest(Wire):
     adapter_digest: Digest = Field(description="Over the adapter's files, names and contents.")
     files: dict[str, str] = Field(description="Key relative to the run -> sha256.")
     training: TrainingSummary
+    lineage: Lineage | None = Field(default=None, description="None: an older release wrote it.")
 
 
 class AnswersManifest(Wire):
@@ -65,6 +91,20 @@ class AnswersManifest(Wire):
     forgetting: str | None = Field(default=None, description="Key of ForgettingLosses.")
     gpu_seconds: float = 0
     wall_seconds: float = 0
+    lineage: Lineage | None = Field(default=None, description="None: an older release wrote it.")
+
+
+class EvaluationManifest(Wire):
+    """runs/<run id>/evaluations/<evaluation id>/manifest.json."""
+
+    run_id: str
+    evaluation_id: str
+    created: str = Field(description="UTC, ISO 8601.")
+    generation_hash: Digest
+    files: dict[str, str] = Field(description="Key relative to the run -> sha256.")
+    read: dict[str, str] = Field(
+        default={}, description="Manifests that the judge relied on: key -> sha256."
+    )
 
 
 class ArmAnswer(Wire):

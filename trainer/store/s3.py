@@ -30,6 +30,7 @@ from trainer.store.secrets import AMBIENT, Role, SecretFiles
 
 CONFLICT_PAUSES_S = (0.05, 0.2, 0.8)
 """S3 answers 409 while another conditional write of the key is under way."""
+STREAM_BYTES = 1 << 20
 STREAM_ERRORS = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 
 
@@ -121,6 +122,27 @@ class S3Store:
         finally:
             with suppress(OSError):  # moved away, or the disk that failed us fails again
                 staged.unlink()
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """The object, a block of bounded size at a time. Raises MissingError.
+
+        An answer that breaks off is taken up where it ended, in the same version of the object.
+        """
+        with s3_errors(self._place), missing_as_error(key):
+            answer, at, left = self._client.get_object(**self._at(key)), 0, BODY_ATTEMPTS
+            size, tag = answer["ContentLength"], self._tag_in(answer)
+            while at < size:
+                try:
+                    while block := answer["Body"].read(STREAM_BYTES):
+                        at += len(block)
+                        yield block
+                except STREAM_ERRORS:
+                    left -= 1
+                    if not left:
+                        raise
+                if at < size:
+                    rest = {"Range": f"bytes={at}-", "IfMatch": tag}
+                    answer = self._client.get_object(**self._at(key), **rest)
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """Objects whose key starts with ``prefix``, in key order."""

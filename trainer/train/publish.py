@@ -5,19 +5,28 @@ A reader that sees a manifest finds every file that it names; nothing else is ev
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from trainer.contract.base import Wire
 from trainer.contract.request import StageRequest
 from trainer.data.plan import PreparedPlan
+from trainer.data.prepared import PLAN
 from trainer.model.adapter import FILES, adapter_digest
 from trainer.report.card import model_card
 from trainer.store import layout
 from trainer.store.base import MissingError, Store
 from trainer.store.checked import download_checked, sha256_file
 from trainer.store.fence import Claim
-from trainer.store.manifest import AnswersManifest, ArmAnswer, ForgettingLosses, RunManifest
+from trainer.store.manifest import (
+    AnswersManifest,
+    ArmAnswer,
+    ForgettingLosses,
+    Lineage,
+    RunManifest,
+)
 from trainer.train.checkpoint import remove_checkpoints
+from trainer.train.lineage import lineage_of
 from trainer.train.run import Trained
 
 
@@ -30,6 +39,16 @@ class Publication:
     request: StageRequest
     plan: PreparedPlan
     work: Path
+    image: str = ""
+    created: str = ""
+
+    def lineage(self) -> Lineage:
+        """What is recorded beside each manifest."""
+        key = layout.prepared(self.request.run_id, PLAN)
+        read = sha256(self.store.read(key)).hexdigest()
+        return lineage_of(
+            self.request, self.plan, image=self.image, created=self.created, plan_sha256=read
+        )
 
     def upload(self, path: Path, name: str) -> tuple[str, str]:
         """Store a file of this epoch; its key relative to the run, and its sha256."""
@@ -48,8 +67,10 @@ class Publication:
 def adapter(to: Publication, trained: Trained) -> RunManifest:
     """Publish a trained adapter with its model card and metrics; checkpoints then go."""
     run_id = to.request.run_id
-    card = to.work / "README.md"
-    card.write_text(model_card(to.plan, to.request, trained.summary), encoding="utf-8")
+    card, lineage = to.work / "README.md", to.lineage()
+    card.write_text(
+        model_card(to.plan, to.request, trained.summary, lineage=lineage), encoding="utf-8"
+    )
     named = {f"adapter/{name}": trained.adapter_dir / name for name in FILES}
     named |= {"adapter/README.md": card, "metrics.jsonl": trained.metrics_path}
     manifest = RunManifest(
@@ -59,6 +80,7 @@ def adapter(to: Publication, trained: Trained) -> RunManifest:
         adapter_digest=adapter_digest(trained.adapter_dir),
         files=dict(to.upload(path, name) for name, path in named.items()),
         training=trained.summary,
+        lineage=lineage,
     )
     to.vouch(layout.manifest(run_id), manifest)
     remove_checkpoints(to.store, run_id)
@@ -91,6 +113,7 @@ def answers(
         forgetting=names[1][0] if losses is not None else None,
         gpu_seconds=wall_s * to.request.spec.gpus,
         wall_seconds=wall_s,
+        lineage=to.lineage(),
     )
     key = layout.answers_manifest(run_id, generation)
     to.vouch(key, manifest, replaces=tag_of(to.store, key))

@@ -1,11 +1,9 @@
 """One attempt at training: start or go on, follow the plan, leave the best adapter."""
 
-import platform
 import resource
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -23,6 +21,7 @@ from trainer.store.manifest import BaseBinding, TrainingSummary
 from trainer.train.begin import Splits, begin, notes_on, validation_groups
 from trainer.train.checkpoint import newest_checkpoint, write_checkpoint
 from trainer.train.corpus import mean_loss
+from trainer.train.lineage import library_versions
 from trainer.train.loop import Training
 from trainer.train.settings import MAX_TRAIN_PROBE_ROWS, settings_of
 
@@ -205,9 +204,3 @@ def peak_memory_bytes() -> int:
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def library_versions() -> dict[str, str]:
-    """What the result was made with; recorded, never part of a run's id."""
-    names = ("torch", "transformers", "peft", "tokenizers")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}

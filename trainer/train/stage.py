@@ -214,8 +214,15 @@ def train_io(bench: Bench) -> TrainIO:
 
 def publication(bench: Bench) -> publish.Publication:
     """Where and for whom results are published."""
+    ctx = bench.ctx
     return publish.Publication(
-        bench.ctx.store, bench.claim, bench.ctx.request, bench.prepared.plan, bench.ctx.work
+        ctx.store,
+        bench.claim,
+        ctx.request,
+        bench.prepared.plan,
+        ctx.work,
+        image=ctx.image,
+        created=ctx.now().isoformat(timespec="seconds").replace("+00:00", "Z"),
     )
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from builders.finished import ADAPTER, RUN, a_context, finish
 from builders.judge import span
 from builders.requests import ZERO
@@ -15,7 +16,7 @@ from trainer.judge import pointer
 from trainer.judge.stage import judge
 from trainer.report.model import Report
 from trainer.store import layout
-from trainer.store.manifest import TUNED
+from trainer.store.manifest import TUNED, EvaluationManifest
 
 OTHER_RUN = "fedcba9876543210"
 OTHER = "sha256:" + "b" * 64
@@ -252,3 +253,28 @@ def test_a_promoted_adapter_whose_files_are_gone_blocks_nothing(tmp_path):
     finish(ctx, GOOD)
     result = judge(ctx)
     assert (result.outcome.verdict, result.outcome.sequence) == ("Promote", 4)
+
+
+def test_the_judgement_leaves_a_card_with_the_score_and_a_manifest_that_vouches(tmp_path):
+    ctx, result = judged(tmp_path, GOOD)
+    [card] = evaluations(ctx, "/README.md")
+    metrics = yaml.safe_load(ctx.store.read(card).split(b"\n---\n")[0])["model-index"]
+    tuned = next(arm for arm in result.details.evaluation.arms if arm.name == TUNED)
+    assert metrics[0]["results"][0]["metrics"][0]["value"] == round(tuned.score, 4)
+    key = layout.evaluation_manifest(RUN, result.outcome.evaluation_id)
+    manifest = EvaluationManifest.model_validate_json(ctx.store.read(key))
+    assert {name.rpartition("/")[2] for name in manifest.files} == {
+        "verdict.json",
+        "report.json",
+        "report.html",
+        "README.md",
+    }
+    assert manifest.read.keys() == {"manifest.json", "generations/0000000000000000.json"}
+
+
+def test_a_judge_that_died_before_its_manifest_is_made_good_by_the_next(tmp_path):
+    ctx, result = judged(tmp_path, GOOD)
+    key = layout.evaluation_manifest(RUN, result.outcome.evaluation_id)
+    ctx.store.delete(key)
+    judge(ctx)
+    assert ctx.store.exists(key)

@@ -1,8 +1,17 @@
 import pytest
 import yaml
 from builders.hostile import HOSTILE
-from builders.report import DIGEST, a_binding, a_data_report, a_judgement, a_plan, a_summary
-from builders.requests import a_request, a_spec
+from builders.report import (
+    DIGEST,
+    a_binding,
+    a_data_report,
+    a_judgement,
+    a_lineage,
+    a_plan,
+    a_summary,
+)
+from builders.requests import ZERO, a_request, a_spec
+from huggingface_hub import ModelCard
 
 from trainer.contract.base import Wire
 from trainer.report.card import model_card, plain
@@ -10,9 +19,9 @@ from trainer.report.card import model_card, plain
 HUB = {"huggingFace": {"repo": "acme/small-1b"}}
 
 
-def a_card(root, *, judgement=None, plan=None, **sections):
+def a_card(root, *, judgement=None, plan=None, lineage=None, **sections):
     request = a_request(root, spec=a_spec(root, **sections))
-    return model_card(plan or a_plan(), request, a_summary(), judgement)
+    return model_card(plan or a_plan(), request, a_summary(), judgement, lineage=lineage)
 
 
 def front_matter(card):
@@ -24,11 +33,49 @@ def test_the_front_matter_is_what_a_hub_reads(tmp_path):
     fields, _ = front_matter(a_card(tmp_path, baseModel=HUB))
     assert fields == {
         "base_model": "acme/small-1b",
+        "base_model_relation": "adapter",
         "base_model_revision": a_binding().revision,
         "library_name": "peft",
         "pipeline_tag": "text-generation",
         "tags": ["lora", "sft", "tunekeeper"],
+        "tunekeeper": {
+            "base_digest": DIGEST,
+            "dataset_digest": DIGEST,
+            "spec_hash": ZERO,
+            "identity_hash": ZERO,
+        },
     }
+
+
+def test_a_hubs_own_library_reads_the_metadata_with_the_score(tmp_path):
+    card = a_card(
+        tmp_path,
+        judgement=a_judgement(),
+        plan=a_plan(base_license="apache-2.0"),
+        lineage=a_lineage(),
+        baseModel=HUB,
+    )
+    data = ModelCard(card).data
+    assert (data.base_model, data.license, data.library_name) == (
+        "acme/small-1b",
+        "apache-2.0",
+        "peft",
+    )
+    [result] = data.eval_results
+    assert (result.metric_type, result.metric_value) == ("json_match", 0.533)
+    assert result.metric_name.endswith("interval 44.4 to 62.0 %)")
+    assert result.dataset_revision == DIGEST
+    told = data.to_dict()["tunekeeper"]
+    assert told["git_commit"] == a_lineage().git_commit
+    assert told["versions"] == a_lineage().versions
+
+
+def test_the_card_says_what_it_was_made_from(tmp_path):
+    lineage = a_lineage()
+    card = a_card(tmp_path, lineage=lineage)
+    assert f"| Commit of the manifest | {lineage.git_commit} |" in card
+    assert "| Image | registry.example/trainer@sha256:" in card
+    assert "## Lineage" not in a_card(tmp_path)
 
 
 def test_a_base_from_a_directory_is_not_claimed_to_be_on_a_hub(tmp_path):

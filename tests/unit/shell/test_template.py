@@ -261,6 +261,7 @@ def test_the_environment_is_the_contract() -> None:
         "TUNEKEEPER_WORK": "/tmp/tunekeeper",  # noqa: S108
         "TUNEKEEPER_FILE_ROOT": "/cache",
         "TUNEKEEPER_LISTEN": "0.0.0.0:9191",
+        "TUNEKEEPER_STAGE_IMAGE": "registry/big:1",
         "HOME": "/tmp/home",  # noqa: S108
         "HF_HOME": "/tmp/hf",  # noqa: S108
         "TORCHINDUCTOR_CACHE_DIR": "/tmp/torchinductor",  # noqa: S108

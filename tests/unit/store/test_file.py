@@ -104,6 +104,16 @@ def test_a_file_goes_up_and_comes_down_whole(store, tmp_path):
         store.download("none", target)
 
 
+def test_a_file_is_streamed_in_blocks_of_bounded_size(store):
+    data = bytes(range(256)) * (9 << 10)
+    store.write("a", data)
+    blocks = list(store.stream("a"))
+    assert b"".join(blocks) == data
+    assert max(map(len, blocks)) <= 1 << 20
+    with pytest.raises(MissingError):
+        next(store.stream("b"))
+
+
 def test_a_full_disk_leaves_the_old_object_and_no_rubbish(store, monkeypatch):
     store.write("a", b"old")
 
