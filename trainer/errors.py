@@ -1,5 +1,6 @@
 """How a stage fails: one exception, raised where the reason is known, caught in ``__main__``."""
 
+from trainer.contract.errand import Cause
 from trainer.contract.failures import FailureClass
 
 
@@ -10,10 +11,21 @@ class StageError(Exception):
     no presigned URL and no value of a data row.
     """
 
-    def __init__(self, failure: FailureClass, message: str) -> None:
+    def __init__(
+        self,
+        failure: FailureClass,
+        message: str,
+        *,
+        cause: Cause | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.failure = failure
         self.message = message
+        self.cause = cause
+        """What the class does not tell; an errand's outcome carries it."""
+        self.retry_after_s = retry_after_s
+        """When a source that takes no more requests says that it will."""
         self.checkpoint_step = 0
         """Newest durable step, where it failed in training."""
 
