@@ -1,10 +1,11 @@
-"""``python -m trainer prepare|train|judge`` runs a stage; ``report`` and ``collect`` print ends.
+"""``python -m trainer prepare|train|judge`` runs a stage, ``resolve|write-back`` an errand.
+
+``report`` and ``collect`` print ends.
 
 The one place where a stage's failure is caught: it becomes an outcome and an exit code.
 """
 
 import contextlib
-import errno
 import importlib
 import os
 import signal
@@ -15,10 +16,12 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 
 from trainer import stage as frame
+from trainer.contract.errand import Errand
 from trainer.contract.failures import EXIT_CODES, FailureClass
 from trainer.contract.request import DEFAULT_LISTEN, LISTEN_ENV, Stage, StageRequest
-from trainer.contract.spec import RunSpec
+from trainer.errand import run_errand
 from trainer.errors import FencedError, StageError
+from trainer.lastword import outcome_path, storage_error
 from trainer.serve import serve_progress
 
 # Imported when it runs: prepare and judge live in an image without torch.
@@ -27,8 +30,6 @@ STAGES = {
     Stage.TRAIN: ("trainer.train.stage", "train"),
     Stage.JUDGE: ("trainer.judge.stage", "judge"),
 }
-
-FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
@@ -44,8 +45,10 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
             return collect(environ)
         case [name] if name in list(Stage):
             return run_stage(Stage(name), environ)
+        case [name] if name in list(Errand):
+            return run_errand(Errand(name), environ)
         case _:
-            stages = "|".join(Stage)
+            stages = "|".join([*Stage, *Errand])
             sys.stderr.write(
                 f"usage: python -m trainer {stages} | collect | report [--html FILE] URI\n"
             )
@@ -62,10 +65,10 @@ def run_stage(stage: Stage, environ: Mapping[str, str]) -> int:
         return EXIT_CODES[error.failure]
     result = attempt(stage, request, environ, stop)
     try:
-        frame.write_outcome(frame.outcome_path(environ), result)
+        frame.write_outcome(outcome_path(environ), result)
     except OSError as error:  # the exit code still carries the class
         if result.outcome.failure is None:
-            result = frame.failed(request, storage_error(error, request.spec))
+            result = frame.failed(request, storage_error(error, request.spec.output.uri))
     if result.outcome.failure is not None:
         with contextlib.suppress(OSError):  # a disk that is full for the log as well
             sys.stderr.write(f"{result.outcome.failure}: {result.outcome.message}\n")
@@ -86,24 +89,12 @@ def attempt(
     except StageError as error:
         return frame.failed(request, error)
     except OSError as error:
-        return frame.failed(request, storage_error(error, request.spec))
+        return frame.failed(request, storage_error(error, request.spec.output.uri))
     except Exception as error:  # noqa: BLE001 - the last line of defence; the log has the trace
         traceback.print_exc()
         message = f"{type(error).__name__} in stage {stage}; the stage's log has the trace"
         return frame.failed(request, StageError(FailureClass.UNEXPECTED, message))
     return result
-
-
-def storage_error(error: OSError, spec: RunSpec) -> StageError:
-    """A failed read or write that no stage expected."""
-    place = error.filename or spec.output.uri
-    if error.errno in FULL_DISK:
-        message = f"{place}: no space left; free or add disk space, then run it again"
-        return StageError(FailureClass.HOST_STORAGE_EXCEEDED, message)
-    if isinstance(error, PermissionError):
-        message = f"{place}: permission denied; give this user the right, or choose another place"
-        return StageError(FailureClass.ACCESS_DENIED, message)
-    return StageError(FailureClass.UNAVAILABLE, f"{place}: {error.strerror or error}")
 
 
 def stage_function(stage: Stage) -> frame.StageFunction:

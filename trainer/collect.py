@@ -10,7 +10,8 @@ from pathlib import Path
 from trainer.contract import request as contract
 from trainer.contract.failures import EXIT_CODES, FailureClass
 from trainer.errors import StageError
-from trainer.stage import read_request, secret_files
+from trainer.lastword import secret_files
+from trainer.stage import read_request
 from trainer.store import layout
 from trainer.store.base import MissingError
 from trainer.store.open import open_store

@@ -3,28 +3,23 @@
 Owns environment, signals and the outcome; knows no stage's work. Imports no torch.
 """
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from trainer.contract import request as contract
-from trainer.contract.base import CONTRACT_VERSION
 from trainer.contract.failures import EXIT_CODES, FailureClass
-from trainer.contract.outcome import MAX_MESSAGE_BYTES, MAX_OUTCOME_BYTES, Details, Outcome
+from trainer.contract.outcome import Details, Outcome
 from trainer.contract.request import StageRequest
 from trainer.errors import StageError
+from trainer.lastword import MAX_TEXT, parse_request, secret_files, write_lines
 from trainer.progress import ProgressTracker
 from trainer.store import layout
 from trainer.store.base import Store
 from trainer.store.open import open_store
 from trainer.store.secrets import AMBIENT, SecretFiles
-
-MAX_TEXT = 400
 
 
 @dataclass(frozen=True)
@@ -71,24 +66,7 @@ def read_request(environ: Mapping[str, str]) -> StageRequest:
     Raises:
         StageError: it is missing, malformed or of another contract version.
     """
-    text = contract.joined_request(environ)
-    if not text:
-        message = f"{contract.REQUEST_ENV} is not set; stages are started by the controller"
-        raise StageError(FailureClass.INVALID_SPEC, message)
-    try:
-        request = StageRequest.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        message = f"{contract.REQUEST_ENV}: {place}: {first['msg']}"
-        raise StageError(FailureClass.INVALID_SPEC, message) from None
-    if request.version != CONTRACT_VERSION:
-        message = (
-            f"{contract.REQUEST_ENV}: contract version {request.version}, this image speaks "
-            f"{CONTRACT_VERSION}; use the trainer image of the controller's release"
-        )
-        raise StageError(FailureClass.INVALID_SPEC, message)
-    return request
+    return parse_request(environ, StageRequest)
 
 
 def open_context(
@@ -113,12 +91,6 @@ def open_context(
         secrets=secrets,
         pod_uid=environ.get(contract.POD_UID_ENV, ""),
     )
-
-
-def secret_files(environ: Mapping[str, str]) -> SecretFiles:
-    """Where Secrets are mounted, when the environment says."""
-    root = environ.get(contract.SECRETS_ENV, "")
-    return SecretFiles(Path(root)) if root else AMBIENT
 
 
 def failed(request: StageRequest, error: StageError) -> StageResult:
@@ -150,21 +122,7 @@ def outcome_of(request: StageRequest, **fields: object) -> Outcome:
 
 def write_outcome(path: Path, result: StageResult) -> None:
     """Put the two lines where the kubelet, or the local cluster, reads them."""
-    first = first_line(result.outcome)
-    room = MAX_MESSAGE_BYTES - len(first.encode()) - 2
-    lines = (details.model_dump_json(exclude_defaults=True) for details in shorter(result.details))
-    second = next((line for line in lines if len(line.encode()) <= room), None)
-    path.write_text(first + "\n" + (f"{second}\n" if second else ""), encoding="utf-8")
-
-
-def first_line(outcome: Outcome) -> str:
-    """The outcome in at most ``MAX_OUTCOME_BYTES``; its message gives way, whatever it is in."""
-    text = outcome.model_dump_json(exclude_defaults=True)
-    excess = len(text.encode()) - MAX_OUTCOME_BYTES
-    if excess <= 0:
-        return text
-    kept = outcome.message.encode()[:-excess].decode(errors="ignore")
-    return outcome.model_copy(update={"message": kept}).model_dump_json(exclude_defaults=True)
+    write_lines(path, result.outcome, shorter(result.details))
 
 
 def shorter(details: Details) -> Iterator[Details]:
@@ -191,8 +149,3 @@ def store_outcome(store: Store, result: StageResult) -> None:
 def exit_code(outcome: Outcome) -> int:
     """The process exit code that carries the failure class."""
     return 0 if outcome.failure is None else EXIT_CODES[outcome.failure]
-
-
-def outcome_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the last word goes."""
-    return Path(environ.get(contract.OUTCOME_ENV, contract.DEFAULT_OUTCOME))

@@ -12,11 +12,11 @@ from pathlib import Path
 from trainer.contract.failures import EXIT_CODES, FailureClass
 from trainer.contract.source import Storage
 from trainer.errors import StageError
+from trainer.lastword import secret_files
 from trainer.report.html import render
 from trainer.report.model import Report
 from trainer.report.names import VERDICTS
 from trainer.report.read import latest_report
-from trainer.stage import secret_files
 from trainer.store.base import Store
 from trainer.store.open import open_store
 

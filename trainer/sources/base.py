@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainer.contract.errand import Cause
 from trainer.contract.failures import FailureClass
 from trainer.contract.source import PinnedModel
 from trainer.errors import StageError
@@ -59,8 +60,12 @@ class Wanted:
 class BrokenOffError(StageError):
     """A transfer broke off on the way; it may be taken up again where it ended."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(FailureClass.UNAVAILABLE, message)
+    def __init__(
+        self, message: str, *, cause: Cause | None = None, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(
+            FailureClass.UNAVAILABLE, message, cause=cause, retry_after_s=retry_after_s
+        )
 
 
 def read_object(path: Path) -> dict[str, object]:
@@ -78,6 +83,6 @@ def read_object(path: Path) -> dict[str, object]:
     return document
 
 
-def refused(message: str) -> StageError:
+def refused(message: str, *, cause: Cause | None = None) -> StageError:
     """The user's mistake in the base model."""
-    return StageError(FailureClass.INVALID_SPEC, f"spec.baseModel: {message}")
+    return StageError(FailureClass.INVALID_SPEC, f"spec.baseModel: {message}", cause=cause)

@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
+from trainer.contract.errand import Cause
+from trainer.errors import StageError
 from trainer.sources.base import read_object, refused
 
 SHARDS = ("*.safetensors",)
@@ -54,19 +56,20 @@ def check_names(place: str, names: Collection[str]) -> None:
         message = f"{place} has no tokenizer.json; save the tokenizer there with save_pretrained()"
         raise refused(message)
     if not any("/" not in name and is_weight(name) for name in names):
-        raise refused(no_weights(place, names))
+        raise no_weights(place, names)
 
 
-def no_weights(place: str, names: Iterable[str]) -> str:
+def no_weights(place: str, names: Iterable[str]) -> StageError:
     """Why there is nothing to train, and what to do."""
     pickled = sorted(name for name in names if matches(name, PICKLES))
     if not pickled:
-        return f"{place} has no *.safetensors file; put the model's weights there"
-    return (
+        return refused(f"{place} has no *.safetensors file; put the model's weights there")
+    message = (
         f"{place} has its weights only as pickle ({pickled[0]}), which can run code when it is "
         f"read; load it once where you trust it and save it again with "
         f"save_pretrained(safe_serialization=True)"
     )
+    return refused(message, cause=Cause.UNSAFE_WEIGHTS)
 
 
 def check_contents(place: str, path: Path, names: Collection[str]) -> None:

@@ -3,7 +3,7 @@
 No message of theirs is passed on: it may hold a signed address, or a header with a token.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import httpx2
@@ -19,9 +19,11 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined] # lazy
 
+from trainer.contract.errand import Cause
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 from trainer.sources.base import BrokenOffError
+from trainer.store.retry_after import bounded, retry_after_s
 
 FIELD = "spec.baseModel.huggingFace"
 ACCESS = f"use a token that may read it, in a Secret with the key token, named by {FIELD}.secretRef"
@@ -130,15 +132,24 @@ def denied(endpoint: str, place: str, _error: HfHubHTTPError) -> StageError:
 
 def limited(endpoint: str, place: str, error: HfHubHTTPError) -> StageError:
     """Too many requests; the stage ends and is tried again, it does not sleep on a pod."""
-    headers = error.response.headers
-    known = parse_ratelimit_headers(headers)
-    seconds = str(known.reset_in_seconds) if known else headers.get("Retry-After", "")
-    when = f" for {seconds} s" if seconds.isdigit() else ""
+    seconds = reset_s(error.response.headers)
+    when = f" for {seconds} s" if seconds is not None else ""
     message = (
         f"{FIELD}: {endpoint} takes no more requests{when} (429, for {place}); it is tried again; "
         f"a token in {FIELD}.secretRef has a larger allowance"
     )
-    return StageError(FailureClass.UNAVAILABLE, message)
+    return StageError(
+        FailureClass.UNAVAILABLE, message, cause=Cause.RATE_LIMITED, retry_after_s=seconds
+    )
+
+
+def reset_s(headers: Mapping[str, str]) -> int | None:
+    """In how many seconds it takes requests again: its own header, else the standard's."""
+    try:
+        known = parse_ratelimit_headers(headers)
+    except ValueError:  # more digits than an int is read from
+        known = None
+    return bounded(known.reset_in_seconds) if known else retry_after_s(headers)
 
 
 def failing(endpoint: str, place: str, error: HfHubHTTPError) -> StageError:

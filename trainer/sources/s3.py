@@ -94,7 +94,9 @@ def broken_off() -> Iterator[None]:
     except StageError as error:
         if error.failure is not FailureClass.UNAVAILABLE:
             raise
-        raise BrokenOffError(error.message) from error
+        raise BrokenOffError(
+            error.message, cause=error.cause, retry_after_s=error.retry_after_s
+        ) from error
 
 
 def resolve_s3(wanted: Wanted, source: S3Source) -> ResolvedModel:

@@ -12,8 +12,10 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 from s3transfer.exceptions import RetriesExceededError
 
+from trainer.contract.errand import Cause
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
+from trainer.store.retry_after import retry_after_s
 from trainer.store.s3place import Place
 
 DENIED, INVALID = FailureClass.ACCESS_DENIED, FailureClass.INVALID_SPEC
@@ -75,6 +77,8 @@ STATUSES: dict[int, tuple[FailureClass, str]] = {
         "{host} is full; free or add space there, then run it again",
     ),
 }
+TOO_MANY_REQUESTS = 429
+LIMITED = {"RequestLimitExceeded", "SlowDown", "Throttling", "TooManyRequests"}
 OUTAGE = "{host} answers {operation} with {code} ({status}) again and again; try again later"
 REFUSED = "{host} refuses {operation} with {code} ({status}); correct the URI or {endpoint}"
 
@@ -152,11 +156,21 @@ def _answered(error: boto.ClientError, place: Place) -> StageError:
         "operation": error.operation_name,
         "actual": _actual_region(error),
     }
-    return place.error(failure, _told(reason, place, **words))
+    told = _told(reason, place, **words)
+    if not (status == TOO_MANY_REQUESTS or code in LIMITED):
+        return place.error(failure, told)
+    wait_s = retry_after_s(headers_of(error))
+    return place.error(failure, told, cause=Cause.RATE_LIMITED, retry_after_s=wait_s)
+
+
+def headers_of(error: boto.ClientError) -> dict[str, str]:
+    """Those of the answer."""
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return {str(name): str(value) for name, value in headers.items()}
 
 
 def _actual_region(error: boto.ClientError) -> str:
-    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    headers = headers_of(error)
     told = str(error.response.get("Error", {}).get("Region", "") or headers.get(REGION_HEADER, ""))
     return told if re.fullmatch(r"[a-z0-9-]{1,32}", told) else "another region"
 

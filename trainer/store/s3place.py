@@ -6,6 +6,7 @@ Every message about an object store starts here, so that it names the field to c
 from dataclasses import dataclass
 from typing import Literal
 
+from trainer.contract.errand import Cause
 from trainer.contract.failures import FailureClass
 from trainer.contract.source import Storage
 from trainer.errors import StageError
@@ -59,9 +60,17 @@ class Place:
             return f"{SECTIONS[self.role]}.{name}"
         return ENVIRONMENT[name]
 
-    def error(self, failure: FailureClass, reason: str) -> StageError:
+    def error(
+        self,
+        failure: FailureClass,
+        reason: str,
+        *,
+        cause: Cause | None = None,
+        retry_after_s: int | None = None,
+    ) -> StageError:
         """A failure at this place; ``reason`` also says what to do."""
-        return StageError(failure, f"{self.field}: {shortened(self.uri)}: {reason}")
+        message = f"{self.field}: {shortened(self.uri)}: {reason}"
+        return StageError(failure, message, cause=cause, retry_after_s=retry_after_s)
 
 
 def shortened(uri: str) -> str:

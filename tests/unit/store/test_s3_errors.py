@@ -6,6 +6,7 @@ import sys
 import pytest
 from botocore.exceptions import ClientError
 
+from trainer.contract.errand import Cause
 from trainer.contract.failures import FailureClass
 from trainer.contract.source import Storage
 from trainer.store.s3errors import stage_error
@@ -74,3 +75,19 @@ def test_a_long_uri_leaves_room_for_the_remedy():
 def test_a_file_store_costs_no_import_of_botocore():
     code = "import sys, trainer.store.open; sys.exit('botocore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+
+
+LIMITS = [
+    pytest.param("SlowDown", 503, Cause.RATE_LIMITED, 55, id="S3's own word"),
+    pytest.param("429", 429, Cause.RATE_LIMITED, 55, id="the status alone"),
+    pytest.param("InternalError", 500, None, None, id="an outage is no limit"),
+    pytest.param("AccessDenied", 403, None, None, id="nor is a refusal"),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "cause", "wait_s"), LIMITS)
+def test_too_many_requests_is_a_cause_with_the_time_of_the_next_try(code, status, cause, wait_s):
+    error = answered(code, status)
+    error.response["ResponseMetadata"]["HTTPHeaders"] = {"retry-after": "55"}
+    told = stage_error(error, PLACE)
+    assert (told.cause, told.retry_after_s) == (cause, wait_s)
