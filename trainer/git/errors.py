@@ -23,6 +23,7 @@ from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 from trainer.git.place import Place
 from trainer.sources.base import BrokenOffError
+from trainer.store.retry_after import retry_after_s
 
 OK = range(200, 300)
 REDIRECTS = range(300, 400)
@@ -134,8 +135,7 @@ def missing(place: Place, what: str) -> StageError:
 
 def limited(place: Place, what: str, headers: Mapping[str, str]) -> StageError:
     """Too many requests; the stage ends and is tried again, it does not sleep on a pod."""
-    after = headers.get("Retry-After", "")
-    seconds = int(after) if after.isdigit() else None
+    seconds = retry_after_s(headers)
     when = "" if seconds is None else f" for {seconds} s"
     message = place.says(f"takes no more requests{when} (429, for {what}); it is tried again")
     rate, failure = Cause.RATE_LIMITED, FailureClass.UNAVAILABLE
