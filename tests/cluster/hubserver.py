@@ -13,6 +13,9 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+import pytest
+from huggingface_hub import constants
+
 BLOCK = 64 << 10
 
 
@@ -41,10 +44,15 @@ class Repository:
 class HubServer:
     """Starts at once; ``close`` ends it. Faults are set on the object while it runs."""
 
-    def __init__(self) -> None:
-        self.repositories: dict[str, Repository] = {}
+    def __init__(self, mirrored: "HubServer | None" = None) -> None:
+        self.repositories: dict[str, Repository] = mirrored.repositories if mirrored else {}
+        """A mirror has those of another Hub."""
         self.seen: list[Seen] = []
         self.limited_s: int | None = None
+        self.limit_headers: dict[str, str] | None = None
+        """What a refused request is told instead of ``limited_s``."""
+        self.lies: dict[str, object] = {}
+        """Fields of an answer about a revision that are not what they should be."""
         self.failing: HTTPStatus | None = None
         self.failures = 0
         """How many answers fail with ``failing``."""
@@ -119,9 +127,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._hub(path, token)
 
     def _is_refused_at_all(self) -> bool:
+        limits = self.hub.limit_headers
         if self.hub.limited_s is not None:
-            reset = {"RateLimit": f'"api";r=0;t={self.hub.limited_s}'}
-            self._send(HTTPStatus.TOO_MANY_REQUESTS, b"slow down", reset)
+            limits = {"RateLimit": f'"api";r=0;t={self.hub.limited_s}'}
+        if limits is not None:
+            self._send(HTTPStatus.TOO_MANY_REQUESTS, b"slow down", limits)
             return True
         if self.hub.failing is not None and self.hub.failures > 0:
             self.hub.failures -= 1
@@ -153,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         files = self.hub.repositories[repo].commits[sha]
         if verb == "revision":
             siblings = [sibling(each, content) for each, content in files.items()]
-            self._send_json({"id": repo, "sha": sha, "siblings": siblings})
+            self._send_json({"id": repo, "sha": sha, "siblings": siblings} | self.hub.lies)
         elif verb == "tree":
             self._send_json([entry(each, content) for each, content in files.items()])
         elif name not in files:
@@ -228,6 +238,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body[half:])
         except OSError:
             self.close_connection = True
+
+
+def ask_this_hub(monkeypatch: pytest.MonkeyPatch, server: HubServer) -> None:
+    """As HF_ENDPOINT does for a new process."""
+    monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
+    address = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
 
 
 def split_api(path: str) -> tuple[str, str, str]:

@@ -57,6 +57,13 @@ class Wanted:
     transfer: Transfer
 
 
+class ChangedError(StageError):
+    """A place is not what it was a moment ago; what was read of it is of no use."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureClass.UNAVAILABLE, message)
+
+
 class BrokenOffError(StageError):
     """A transfer broke off on the way; it may be taken up again where it ended."""
 
@@ -76,7 +83,7 @@ def read_object(path: Path) -> dict[str, object]:
     """
     try:
         document = json.loads(path.read_bytes())
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise refused(f"{path} is not a JSON object; save the model again")

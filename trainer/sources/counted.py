@@ -26,6 +26,8 @@ TOKENIZER = (
 TEMPLATE = ("chat_template.jinja", "chat_template.json")
 CONFIGS = ("config.json", "generation_config.json")
 COUNTED = (*SHARDS, *INDEXES, *TOKENIZER, *TEMPLATE, *CONFIGS)
+MAX_COUNTED = 2000
+"""The largest open models have a few hundred shards."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -50,6 +52,7 @@ def check_names(place: str, names: Collection[str]) -> None:
     Raises:
         StageError: what is missing, and how to get it.
     """
+    check_counted(place, counted(names))
     if "config.json" not in names:
         raise refused(f"{place} has no config.json; give what save_pretrained() wrote")
     if "tokenizer.json" not in names:
@@ -57,6 +60,18 @@ def check_names(place: str, names: Collection[str]) -> None:
         raise refused(message)
     if not any("/" not in name and is_weight(name) for name in names):
         raise no_weights(place, names)
+
+
+def check_counted(place: str, names: Collection[str]) -> None:
+    """Refuse more files than a model has, and names that would make the digest ambiguous."""
+    if len(names) > MAX_COUNTED:
+        message = f"{place} has {len(names)} model files, {MAX_COUNTED} are read; name one model"
+        raise refused(message)
+    for name in names:
+        if not name.isprintable():
+            raise refused(
+                f"{place} has a file named {name!r}; rename it without control characters"
+            )
 
 
 def no_weights(place: str, names: Iterable[str]) -> StageError:
@@ -81,8 +96,8 @@ def check_contents(place: str, path: Path, names: Collection[str]) -> None:
     read_object(path / "config.json")
     for index in sorted(name for name in names if matches(name, INDEXES)):
         shards = read_object(path / index).get("weight_map")
-        named = set(shards.values()) if isinstance(shards, dict) else set()
-        missing = sorted(str(shard) for shard in named if shard not in names)
+        named = set(map(str, shards.values())) if isinstance(shards, dict) else set()
+        missing = sorted(named - set(names))
         if missing:
             message = f"{place} lacks {missing[0]}, which {index} names; complete the download"
             raise refused(message)

@@ -23,14 +23,7 @@ def resolve_directory(wanted: Wanted, source: DirectorySource) -> ResolvedModel:
         StageError: it is not there, not complete, not safe, or not what the run has frozen.
     """
     path = find_directory(source, wanted.file_root)
-    with storage_errors(path):
-        names = {entry.name for entry in path.iterdir() if entry.is_file()}
-        for name in counted(names):  # a link there may lead to another pod's Secret
-            below(path / name, file_root=wanted.file_root, field=FIELD)
-    check_names(str(path), names)
-    if ADAPTER in names:
-        message = f"{path} has {ADAPTER}, an adapter that would be loaded with the model unasked"
-        raise refused(f"{message}; merge it into the weights, or move it away")
+    names = list_directory(path, wanted.file_root)
     check_contents(str(path), path, names)
     with storage_errors(path):
         files = digests(path, counted(names), wanted.cache, wanted.transfer)
@@ -52,6 +45,23 @@ def find_directory(source: DirectorySource, file_root: Path) -> Path:
         message = f"{FIELD}: there is no directory {path}; put a model there or correct the path"
         raise StageError(FailureClass.NOT_FOUND, message)
     return path
+
+
+def list_directory(path: Path, file_root: Path) -> set[str]:
+    """The names of the files there.
+
+    Raises:
+        StageError: they are no model, or a link leaves ``file_root``.
+    """
+    with storage_errors(path):
+        names = {entry.name for entry in path.iterdir() if entry.is_file()}
+        for name in counted(names):  # a link there may lead to another pod's Secret
+            below(path / name, file_root=file_root, field=FIELD)
+    check_names(str(path), names)
+    if ADAPTER in names:
+        message = f"{path} has {ADAPTER}, an adapter that would be loaded with the model unasked"
+        raise refused(f"{message}; merge it into the weights, or move it away")
+    return names
 
 
 def digests(path: Path, names: list[str], cache: Path, transfer: Transfer) -> dict[str, str]:

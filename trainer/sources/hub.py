@@ -29,12 +29,14 @@ from trainer.sources.gather import Shelf, stock
 from trainer.sources.hub_errors import FIELD, hub_errors, refuse_offline
 from trainer.sources.listing import Listed
 from trainer.store.checked import digest_names
+from trainer.store.secrets import SecretFiles
 
 TIMEOUT_S = 10
 """Without an answer, or without a byte more of it."""
 
 PARTIAL_CONTENT = 206
 
+SHA256 = re.compile(r"[0-9a-f]{64}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 """Any other pin, a tag say, only leads to one."""
 
@@ -60,8 +62,7 @@ class HubRevision:
             info = api.model_info(
                 self.repo, revision=self.revision, files_metadata=True, timeout=TIMEOUT_S
             )
-            if not info.sha:
-                raise KeyError("sha")
+            check_answer(info)
             return info
 
     def stream(self, name: str, start: int) -> Iterator[bytes]:
@@ -88,6 +89,23 @@ class HubRevision:
         return StageError(FailureClass.UNAVAILABLE, message)
 
 
+def check_answer(info: ModelInfo) -> None:
+    """What a Hub says is relied on further on, by whoever says it.
+
+    Raises:
+        ValueError: no Hub says such a thing.
+    """
+    if not COMMIT.fullmatch(info.sha or ""):
+        raise ValueError("sha")
+    for sibling in info.siblings or []:
+        name: object = sibling.rfilename
+        size: object = sibling.lfs.size if sibling.lfs is not None else sibling.size or 0
+        if not isinstance(name, str) or not isinstance(size, int) or size < 0:
+            raise ValueError("siblings")
+        if sibling.lfs is not None and not SHA256.fullmatch(sibling.lfs.sha256):
+            raise ValueError("lfs")
+
+
 def without(skipped: int, blocks: Iterable[bytes]) -> Iterator[bytes]:
     """The blocks without their first ``skipped`` bytes, for servers that know no ranges."""
     for block in blocks:
@@ -109,7 +127,7 @@ def resolve_hub(wanted: Wanted, source: HuggingFaceSource) -> ResolvedModel:
         directory, wanted.source.content_digest, weights=wanted.weights, transfer=wanted.transfer
     )
     if not files:
-        asked, files = ask_hub(wanted, replace(asked, token=token_of(wanted, source)))
+        asked, files = ask_hub(wanted, replace(asked, token=token_of(wanted.secrets, source)))
     digest = digest_names(files)
     check_digest(wanted.source, asked.place, digest)
     directory = directory_of(wanted, asked)
@@ -145,13 +163,13 @@ def directory_of(wanted: Wanted, asked: HubRevision) -> Path:
     return model_directory(wanted.cache, identity)
 
 
-def token_of(wanted: Wanted, source: HuggingFaceSource) -> str | None:
+def token_of(secrets: SecretFiles, source: HuggingFaceSource) -> str | None:
     """The token of the Secret; None: what the environment has, if anything.
 
     Raises:
         StageError: the Secret or its key is missing.
     """
-    found = wanted.secrets.values(
+    found = secrets.values(
         "base", source.secret_ref, field=f"{FIELD}.secretRef", required=["token"]
     )
     return found["token"] if found else None

@@ -145,10 +145,7 @@ def limited(endpoint: str, place: str, error: HfHubHTTPError) -> StageError:
 
 def reset_s(headers: Mapping[str, str]) -> int | None:
     """In how many seconds it takes requests again: its own header, else the standard's."""
-    try:
-        known = parse_ratelimit_headers(headers)
-    except ValueError:  # more digits than an int is read from
-        known = None
+    known = parse_ratelimit_headers(headers)
     return bounded(known.reset_in_seconds) if known else retry_after_s(headers)
 
 

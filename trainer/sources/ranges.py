@@ -26,9 +26,9 @@ ReadPiece = Callable[[int, int, str], Piece]
 """Offset, length and tag to a piece; of the version with that tag, unless it is empty."""
 
 
-def in_order(read: ReadPiece, start: int) -> Iterator[bytes]:
-    """The object's bytes from ``start`` on, all of one version."""
-    first = read(start, PIECE_BYTES, "")
+def in_order(read: ReadPiece, start: int, tag: str = "") -> Iterator[bytes]:
+    """The object's bytes from ``start`` on, all of one version: that with the tag, if any."""
+    first = read(start, PIECE_BYTES, tag)
     yield first.content
     offsets = iter(range(start + PIECE_BYTES, first.total, PIECE_BYTES))
     if start + PIECE_BYTES >= first.total:

@@ -6,16 +6,25 @@ then on its content digest is its name. A stage whose run has frozen that digest
 files at once and compares.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from botocore.exceptions import ClientError
 
 from trainer.contract.failures import FailureClass
 from trainer.contract.source import S3Source
 from trainer.errors import StageError
-from trainer.sources.base import BrokenOffError, ResolvedModel, Transfer, Wanted, refused
+from trainer.sources.base import (
+    BrokenOffError,
+    ChangedError,
+    ResolvedModel,
+    Transfer,
+    Wanted,
+    refused,
+)
 from trainer.sources.cached import find_whole, model_directory, note, recall, sweep
 from trainer.sources.counted import check_names, counted, is_weight
 from trainer.sources.fetch import resumed
@@ -28,10 +37,12 @@ from trainer.store.checked import digest_names
 from trainer.store.paths import storage_errors
 from trainer.store.s3 import S3Store, missing_as_error
 from trainer.store.s3client import Connection, Patience, connect
-from trainer.store.s3errors import s3_errors
+from trainer.store.s3errors import s3_errors, status_of
 from trainer.store.s3place import Place
+from trainer.store.secrets import SecretFiles
 
 FIELD = "spec.baseModel.s3.uri"
+PRECONDITION_FAILED = 412
 PATIENCE = Patience(connect_s=5.0, read_s=20.0, attempts=3)
 """Less than a store's: a broken-off file is taken up again here, and a stop is heard between."""
 
@@ -41,6 +52,8 @@ class Bucket:
     """The prefix of the model's files, opened."""
 
     connection: Connection
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """ETags of the versions to read; without one it is the newest, whole."""
 
     @property
     def place(self) -> str:
@@ -63,7 +76,7 @@ class Bucket:
             with broken_off(), s3_errors(self.connection.place):
                 return self._piece(name, f"bytes={offset}-{offset + length - 1}", condition)
 
-        return in_order(read, start)
+        return in_order(read, start, self.tags.get(name, ""))
 
     def differs(self, name: str) -> StageError:
         """A file is not what it was when its digest was taken."""
@@ -74,7 +87,7 @@ class Bucket:
         place = self.connection.place
         asked = {"Bucket": place.bucket, "Key": place.prefix + name, **condition}
         try:
-            with missing_as_error(name):
+            with missing_as_error(name), changed_as_error(f"{self.place}/{name}"):
                 answer = self.connection.client.get_object(Range=span, **asked)
         except MissingError:
             reason = f"{name} was listed there and is gone; put it back, or start a new run"
@@ -92,11 +105,22 @@ def broken_off() -> Iterator[None]:
     try:
         yield
     except StageError as error:
-        if error.failure is not FailureClass.UNAVAILABLE:
+        if error.failure is not FailureClass.UNAVAILABLE or isinstance(error, ChangedError):
             raise
         raise BrokenOffError(
             error.message, cause=error.cause, retry_after_s=error.retry_after_s
         ) from error
+
+
+@contextmanager
+def changed_as_error(place: str) -> Iterator[None]:
+    """Another version than the one that was begun is not gone on with."""
+    try:
+        yield
+    except ClientError as error:
+        if status_of(error) == PRECONDITION_FAILED:
+            raise ChangedError(f"{FIELD}: {place} changed while it was read") from None
+        raise
 
 
 def resolve_s3(wanted: Wanted, source: S3Source) -> ResolvedModel:
@@ -126,7 +150,7 @@ def find_frozen(wanted: Wanted, source: S3Source) -> dict[str, str]:
 
 def ask_bucket(wanted: Wanted, source: S3Source) -> dict[str, str]:
     """Have the files that the stage wants in the model's directory; the sha256 of each."""
-    bucket = open_bucket(wanted, source)
+    bucket = open_bucket(wanted.secrets, source)
     names = bucket.look_up()
     check_names(bucket.place, names)
     listing = {name: names[name] for name in counted(names)}
@@ -199,7 +223,7 @@ def directory_of(wanted: Wanted, source: S3Source, digest: str) -> Path:
     return model_directory(wanted.cache, f"{endpoint} {source.uri}@{short_revision(digest)}")
 
 
-def open_bucket(wanted: Wanted, source: S3Source) -> Bucket:
+def open_bucket(secrets: SecretFiles, source: S3Source) -> Bucket:
     """A client for the prefix, with the credentials of the role ``base``.
 
     Raises:
@@ -209,4 +233,4 @@ def open_bucket(wanted: Wanted, source: S3Source) -> Bucket:
         message = f"{FIELD}: {source.uri} is no s3:// URI; use spec.baseModel.directory.path"
         raise StageError(FailureClass.INVALID_SPEC, message)
     place = Place(source.uri.rstrip("/"), FIELD, "base", source.storage)
-    return Bucket(connect(place, wanted.secrets, PATIENCE))
+    return Bucket(connect(place, secrets, PATIENCE))

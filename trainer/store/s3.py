@@ -113,7 +113,9 @@ class S3Store:
             with storage_errors(path), s3_errors(self._place), missing_as_error(key):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 size, tag = fetch(self._client, staged, on_bytes=on_bytes, **self._at(key))
-                self._check_spoken(tag if size else "")  # an empty object has no range to answer
+                check_spoken(
+                    self._place, tag if size else ""
+                )  # an empty object has no range to answer
                 self._check_size(key, staged.stat().st_size, size)
                 staged.replace(path)
         finally:
@@ -190,14 +192,8 @@ class S3Store:
 
     def _tag_in(self, answer: dict[str, Any]) -> str:
         tag = answer.get("ETag")
-        self._check_spoken(tag)
+        check_spoken(self._place, tag)
         return str(tag)
-
-    def _check_spoken(self, mark: object) -> None:
-        """A web page is no answer of S3: what every answer of it has is not there."""
-        if mark is None:
-            reason = NOT_S3.format(host=self._place.host, endpoint=self._place.setting("endpoint"))
-            raise self._place.error(FailureClass.INVALID_SPEC, reason)
 
     def _check_size(self, key: str, got: int, expected: int) -> None:
         if got != expected:
@@ -205,10 +201,17 @@ class S3Store:
             raise self._place.error(FailureClass.UNAVAILABLE, reason)
 
     def _entries(self, page: dict[str, Any]) -> Iterator[Entry]:
-        self._check_spoken(page.get("IsTruncated"))
+        check_spoken(self._place, page.get("IsTruncated"))
         for found in page.get("Contents", []):
             if not found["Key"].endswith("/"):  # consoles mark their folders so
                 yield Entry(found["Key"].removeprefix(self._prefix), found["Size"])
+
+
+def check_spoken(place: Place, mark: object) -> None:
+    """A web page is no answer of S3: what every answer of it has is not there."""
+    if mark is None:
+        reason = NOT_S3.format(host=place.host, endpoint=place.setting("endpoint"))
+        raise place.error(FailureClass.INVALID_SPEC, reason)
 
 
 def is_missing(error: ClientError) -> bool:

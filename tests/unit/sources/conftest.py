@@ -2,7 +2,7 @@
 
 import pytest
 from builders.tiny_model import make_tokenizer
-from cluster.hubserver import HubServer
+from cluster.hubserver import HubServer, ask_this_hub
 from huggingface_hub import close_session, constants
 
 from trainer.sources import fetch
@@ -22,9 +22,7 @@ def files(tmp_path):
 def hub(monkeypatch):
     """A Hub that this process asks, with no account of the one who runs the tests."""
     server = HubServer()
-    monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
-    address = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+    ask_this_hub(monkeypatch, server)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", True)
     monkeypatch.setattr(fetch, "PAUSES_S", (0.0, 0.0))
