@@ -60,8 +60,12 @@ class GitRepository:
         *,
         message: str = "Change",
         onto: str | None = None,
+        whole: bool = False,
     ) -> str:
-        """A new head of the branch, with these files changed; ``onto``: another parent."""
+        """A new head of the branch, with these files changed.
+
+        ``onto``: another parent than the head; ``whole``: with no other files than these.
+        """
         parent = onto if onto is not None else self.head(branch)
         marks, lines = [], []
         for number, (name, entry) in enumerate(files.items(), start=1):
@@ -77,6 +81,7 @@ class GitRepository:
         head += b"committer Ada <ada@acme.dev> 1700000000 +0000\n"
         head += b"data %d\n%s\n" % (len(text), text)
         head += b"from %s\n" % parent.encode() if parent else b""
+        head += b"deleteall\n" if whole else b""
         stream = b"".join(marks) + head + b"\n".join(lines) + b"\n"
         git(self.path, "fast-import", "--quiet", "--force", given=stream)
         return self.head(branch)
@@ -101,6 +106,16 @@ class GitRepository:
     def show(self, what: str, branch: str = "main") -> str:
         """One of ``git log``'s placeholders for the newest commit."""
         return self.git("log", "-1", f"--format={what}", f"refs/heads/{branch}")
+
+    def tree(self, entries: Sequence[str]) -> str:
+        """Make a tree of entries as ``git ls-tree`` prints them; bytes escaped as surrogates."""
+        given = "".join(f"{each}\0" for each in entries).encode(errors="surrogateescape")
+        return git(self.path, "mktree", "-z", "--missing", given=given).decode().strip()
+
+    def listing(self, tree: str) -> list[str]:
+        """Entries of a tree, in the same form."""
+        printed = git(self.path, "ls-tree", "-z", tree).decode(errors="surrogateescape")
+        return [each for each in printed.split("\0") if each]
 
     def allow_filter(self, allowed: bool) -> None:
         """Whether parts of a commit may be asked for."""

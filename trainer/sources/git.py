@@ -72,9 +72,10 @@ class GitCommit:
         """The counted files; small ones are brought here, of large ones the size is asked."""
         names = counted(self.blobs)
         self.objects.bring(self.blobs[name] for name in names if not is_weight(name))
-        return {name: self._listed(name) for name in names}
+        return {name: self.listed(name) for name in names}
 
-    def _listed(self, name: str) -> Listed:
+    def listed(self, name: str) -> Listed:
+        """What the commit says of a file; of a large one of Git itself the size is asked."""
         blob, pointer = self.blobs[name], self.pointers.get(name)
         if pointer is not None:
             return Listed(pointer.size, sha256=pointer.sha256)

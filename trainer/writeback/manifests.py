@@ -74,7 +74,9 @@ def with_files(objects: Objects, tree: Tree, files: Mapping[Path, bytes]) -> lis
     below: dict[bytes, dict[Path, bytes]] = defaultdict(dict)
     for path, content in files.items():
         below[path[0]][path[1:]] = content
-    new, made = tree.copy(), []
+    made: list[ShaFile] = []
+    new = tree.copy()
+    assert isinstance(new, Tree)  # noqa: S101 - of a tree
     for name, inside in below.items():
         mode, sha = tree[name]
         if () in inside:

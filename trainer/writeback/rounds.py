@@ -4,6 +4,7 @@ Nothing outside the path is touched. The branch that people use only ever moves 
 branch is built anew on it each time, and stays as it is when it holds just that already.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dulwich.objects import Commit, ObjectID, ShaFile
@@ -34,6 +35,14 @@ class Written:
     foreign: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """A commit, and what a server lacks of it: nothing when it is there."""
+
+    written: Written
+    objects: Sequence[ShaFile] = ()
+
+
 def write(task: Task) -> Written:
     """Rounds until one gets through.
 
@@ -57,35 +66,29 @@ def one_round(task: Task, pushed: dict[str, Written]) -> Written:
     if not head:
         reason = f"there is no branch {task.git.branch}; correct {task.place.field}.branch"
         raise task.place.error(FailureClass.NOT_FOUND, reason)
-    if seen in pushed:
-        return pushed[seen]
+    if head in pushed:
+        return pushed[head]
     with opened(client, task.scratch, task.transfer) as objects:
         commits = objects.commits(*dict.fromkeys(each for each in (head, seen) if each))
         findings = scan(task, objects, commits[0].tree)
         if not findings.files:
             return Written(foreign=tuple(findings.foreign))
-        return propose(task, objects, findings, commits, pushed)
+        proposal = propose(task, objects, findings, commits)
+        if proposal.objects:
+            pushed[proposal.written.commit] = proposal.written
+            push(client, task.target, seen, proposal.written.commit, proposal.objects)
+        return proposal.written
 
 
-def propose(
-    task: Task,
-    objects: Objects,
-    findings: Findings,
-    commits: list[Commit],
-    pushed: dict[str, Written],
-) -> Written:
-    """Push the change, unless the push branch holds it; the last of the commits is its head."""
+def propose(task: Task, objects: Objects, findings: Findings, commits: list[Commit]) -> Proposal:
+    """The change as a commit, unless the last of the commits, the push branch's, is just that."""
     base, there = commits[0], commits[-1]
     new = with_files(objects, objects.tree(base.tree), findings.files)
     count, foreign = len(findings.files), tuple(findings.foreign)
     if there.tree == new[-1].id and there.parents == [base.id]:
-        return Written(there.id.decode(), count, foreign)
+        return Proposal(Written(there.id.decode(), count, foreign))
     commit = commit_of(task, findings, base, new[-1].id)
-    name = commit.id.decode()
-    pushed[name] = Written(name, count, foreign)
-    seen = objects.client.heads(task.git.branch, task.target).get(task.target, "")
-    push(objects.client, task.target, seen, name, distinct([*new, commit]))
-    return pushed[name]
+    return Proposal(Written(commit.id.decode(), count, foreign), distinct([*new, commit]))
 
 
 def distinct(objects: list[ShaFile]) -> list[ShaFile]:

@@ -59,14 +59,14 @@ def scan(task: Task, objects: Objects, root: bytes) -> Findings:
 def check(task: Task, findings: Findings) -> None:
     """Refuse to write half of it, or nothing without a word."""
     if findings.faulty:
-        what = f'the marker {task.own} is on lines that cannot be changed: {some(findings.faulty)}'
+        what = f"the marker {task.own} is on lines that cannot be changed: {some(findings.faulty)}"
         raise refused(task.place.says(f"{what}; nothing was written"))
     if findings.marked:
         return
     others = f" (found, and not followed: {some(findings.foreign)})" if findings.foreign else ""
     message = (
         f"no line below {task.git.path} on branch {task.git.branch} has the marker of this "
-        f"BaseModel{others}; put  # {{\"$basemodel\": \"{task.own}\"}}  behind a revision"
+        f'BaseModel{others}; put  # {{"$basemodel": "{task.own}"}}  behind a revision'
     )
     failure, cause = FailureClass.INVALID_SPEC, Cause.MARKER_NOT_FOUND
     raise StageError(failure, task.place.says(message), cause=cause)

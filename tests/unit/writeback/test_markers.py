@@ -114,9 +114,7 @@ def test_what_is_no_revision_is_never_written(new):
         rewrite(f"revision: {OLD} {MARK}", OWN, new)
 
 
-@pytest.mark.parametrize(
-    "new", ["123456789012", "1234567e8901", "0b1010101010"]
-)
+@pytest.mark.parametrize("new", ["123456789012", "1234567e8901", "0b1010101010"])
 def test_a_revision_that_yaml_takes_for_a_number_gets_quotes(new):
     text = rewrite(f"revision: {OLD} {MARK}\n", OWN, new).text
     assert text == f'revision: "{new}" {MARK}\n'
