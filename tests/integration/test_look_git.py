@@ -41,8 +41,8 @@ def put(request, server, files):
     def put(files: dict[str, bytes]) -> str:
         kept = dict(files)
         if request.param == "weights in LFS":
-            for name in kept:
-                kept[name] = server.keep(kept[name]) if "safetensors" in name else kept[name]
+            tensors = {name: each for name, each in files.items() if "safetensors" in name}
+            kept |= {name: server.keep(each) for name, each in tensors.items()}
         return repository.commit(kept, whole=True)
 
     put(files)
@@ -131,23 +131,23 @@ def missing_shard(files):
 
 
 INCOMPLETE = [
-    pytest.param(without("config.json"), "no config.json", None, id="no config"),
-    pytest.param(without(WEIGHTS), r"no \*.safetensors", None, id="no weights"),
+    pytest.param(without("config.json"), ("no config.json", None), id="no config"),
+    pytest.param(without(WEIGHTS), (r"no \*.safetensors", None), id="no weights"),
     pytest.param(
         lambda files: without(WEIGHTS)(files) | {"pytorch_model.bin": b"\x80"},
-        "only as pickle",
-        Cause.UNSAFE_WEIGHTS,
+        ("only as pickle", Cause.UNSAFE_WEIGHTS),
         id="weights only as pickle",
     ),
-    pytest.param(missing_shard, "lacks model-2.safetensors", None, id="a missing shard"),
+    pytest.param(missing_shard, ("lacks model-2.safetensors", None), id="a missing shard"),
     pytest.param(
-        lambda files: files | {"config.json": b"[]"}, "no", None, id="a config that is none"
+        lambda files: files | {"config.json": b"[]"}, ("no", None), id="a config that is none"
     ),
 ]
 
 
-@pytest.mark.parametrize(("change", "words", "cause"), INCOMPLETE)
-def test_what_no_run_could_train_on_is_refused(look, put, files, change, words, cause):
+@pytest.mark.parametrize(("change", "expected"), INCOMPLETE)
+def test_what_no_run_could_train_on_is_refused(look, put, files, change, expected):
+    words, cause = expected
     put(change(files))
     with pytest.raises(StageError, match=words) as caught:
         look()

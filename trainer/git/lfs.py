@@ -16,6 +16,7 @@ from trainer.git.errors import DENIED, GONE, git_errors, refuse_status
 from trainer.git.place import Place
 from trainer.git.pointer import Pointer
 from trainer.git.web import PRIVATE, connections, following
+from trainer.sources.listing import without
 
 MEDIA = "application/vnd.git-lfs+json"
 BLOCK_BYTES = 64 << 10
@@ -64,9 +65,7 @@ class Lfs:
             try:
                 self._check(name, response.status, dict(response.headers))
                 skipped = 0 if response.status == PARTIAL_CONTENT else start
-                for block in response.stream(BLOCK_BYTES, decode_content=False):
-                    yield block[skipped:]
-                    skipped = max(0, skipped - len(block))
+                yield from without(skipped, response.stream(BLOCK_BYTES, decode_content=False))
             finally:
                 response.close()
 

@@ -26,7 +26,7 @@ from trainer.sources.counted import check_names, counted, is_weight
 from trainer.sources.fetch import tried_again
 from trainer.sources.frozen import check_digest
 from trainer.sources.gather import Shelf, stock
-from trainer.sources.listing import Listed
+from trainer.sources.listing import Listed, without
 from trainer.store.checked import digest_names
 from trainer.store.secrets import SecretFiles
 
@@ -82,13 +82,6 @@ class GitCommit:
         if self.objects.has(blob):
             return Listed(len(self.objects.blob(blob)), git_blob=blob.decode())
         return Listed(size_of(self.objects, blob), git_blob=blob.decode())
-
-
-def without(skipped: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The blocks without their first ``skipped`` bytes."""
-    for block in blocks:
-        yield block[skipped:]
-        skipped = max(0, skipped - len(block))
 
 
 def resolve_git(wanted: Wanted, source: GitSource) -> ResolvedModel:
