@@ -42,11 +42,9 @@ def _several(path: str, remedy: str) -> Refusal:
     return Refusal(path, lambda value: isinstance(value, int) and value > 1, remedy, "more than 1")
 
 
-_OTHERS = "use huggingFace, s3 or directory"
 _METRICS = "one of the built-in metrics"
 
 REFUSALS: tuple[Refusal, ...] = (
-    _set("baseModel.git", _OTHERS),
     _as("method", "DPO", "use SFT"),
     _as("dataset.format", "Preference Text", "use Chat or PromptCompletion"),
     _as("quantization", "NF4", "use None"),
@@ -62,7 +60,6 @@ REFUSALS: tuple[Refusal, ...] = (
 """Of a FineTuneJob, by path below ``spec``, in the order of the spec."""
 
 BASE_MODEL_REFUSALS: tuple[Refusal, ...] = (
-    _set("source.git", _OTHERS),
     _set("writeBack", "remove it, and change revisions by hand"),
 )
 

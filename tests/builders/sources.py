@@ -43,9 +43,9 @@ class Asker:
         return self(**(pin | changes))
 
 
-def write_secret(root: Path, **keys: str) -> SecretFiles:
-    """The Secret of the role ``base``, mounted."""
-    (root / "base").mkdir(parents=True)
+def write_secret(root: Path, role: str = "base", **keys: str) -> SecretFiles:
+    """The Secret of a role, mounted."""
+    (root / role).mkdir(parents=True)
     for name, value in keys.items():
-        (root / "base" / name).write_text(value)
+        (root / role / name).write_text(value)
     return SecretFiles(root)

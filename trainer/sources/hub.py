@@ -9,7 +9,7 @@ of its own. A Hub answers plain requests for every file, those in Xet storage to
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from trainer.sources.fetch import tried_again
 from trainer.sources.frozen import check_digest, check_revision
 from trainer.sources.gather import Shelf, stock
 from trainer.sources.hub_errors import FIELD, hub_errors, refuse_offline
-from trainer.sources.listing import Listed
+from trainer.sources.listing import Listed, without
 from trainer.store.checked import digest_names
 from trainer.store.secrets import SecretFiles
 
@@ -109,13 +109,6 @@ def check_answer(info: ModelInfo) -> None:
             raise ValueError("siblings")
         if sibling.lfs is not None and not SHA256.fullmatch(sibling.lfs.sha256):
             raise ValueError("lfs")
-
-
-def without(skipped: int, blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The blocks without their first ``skipped`` bytes, for servers that know no ranges."""
-    for block in blocks:
-        yield block[skipped:]
-        skipped = max(0, skipped - len(block))
 
 
 def resolve_hub(wanted: Wanted, source: HuggingFaceSource) -> ResolvedModel:

@@ -1,7 +1,7 @@
 """What a source says of its files before they are fetched, and whether a file is that."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -73,6 +73,13 @@ class FileDigests:
             and listed.sha256 in ("", self.sha256)
             and listed.git_blob in ("", self._git_blob.hexdigest())
         )
+
+
+def without(skipped: int, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The blocks without their first ``skipped`` bytes, for servers that know no ranges."""
+    for block in blocks:
+        yield block[skipped:]
+        skipped = max(0, skipped - len(block))
 
 
 def sha256_if_whole(path: Path, listed: Listed, transfer: Transfer) -> str:

@@ -31,8 +31,8 @@ def resolve(
         file_root: The directory that a ``directory`` source may not leave.
         secrets: The role ``base`` is used.
         weights: False: config, tokenizer and template are enough, which saves a small machine
-            the weights. The content digest covers them all the same, by what the Hub says of
-            them, or by reading them once.
+            the weights. The content digest covers them all the same, by what the Hub or a
+            pointer of LFS says of them, or by reading them once.
         on_size: Hears how many bytes will be read, once it is known.
         on_bytes: Hears of bytes read, and with 0 while nothing moves; may raise to end the work.
         stop: Ends waits early.
@@ -57,6 +57,9 @@ def resolve_wanted(wanted: Wanted) -> ResolvedModel:
         from trainer.sources.s3 import resolve_s3  # noqa: PLC0415 - botocore takes half a second
 
         return resolve_s3(wanted, source.s3)
-    field = "spec.baseModel.git" if source.git is not None else "spec.baseModel"
-    message = f"{field} is not supported yet; use spec.baseModel.directory.path"
+    if source.git is not None:
+        from trainer.sources.git import resolve_git  # noqa: PLC0415 - dulwich is for this alone
+
+        return resolve_git(wanted, source.git)
+    message = "spec.baseModel names no source; give one of huggingFace, git, s3 and directory"
     raise StageError(FailureClass.INVALID_SPEC, message)

@@ -13,7 +13,7 @@ from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 from trainer.store.paths import storage_errors
 
-Role = Literal["base", "dataset", "output"]
+Role = Literal["base", "dataset", "output", "git"]
 
 MAX_KEYS_SHOWN = 10
 
@@ -36,7 +36,7 @@ class SecretFiles:
         """Keys of the role's Secret; None: use the credentials that the environment has.
 
         Args:
-            role: Which of the three identities.
+            role: Which of the identities.
             ref: The Secret that the spec names.
             field: Where the spec names it, for messages.
             required: Keys that have to be there.

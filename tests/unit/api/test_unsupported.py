@@ -12,7 +12,6 @@ DATA = {"train": {"uri": "file:///data/train.jsonl"}}
 S3 = {"uri": "s3://acme/data"}
 
 ASKED = [
-    ({"baseModel": {"git": {"url": "https://acme.dev/m"}}}, "spec.baseModel.git"),
     ({"method": "DPO"}, "spec.method"),
     ({"dataset": DATA | {"format": "Preference"}}, "spec.dataset.format"),
     ({"dataset": DATA | {"format": "Text"}}, "spec.dataset.format"),
@@ -43,6 +42,7 @@ PASSING = [
     pytest.param({"compute": {"nodes": 1}, "budget": {"pricePerGpuHour": "2.50"}}, id="defaults"),
     pytest.param({"dataset": {"train": S3, "test": S3}, "output": S3}, id="an object store"),
     pytest.param({"baseModel": {"s3": S3}}, id="a model in an object store"),
+    pytest.param({"baseModel": {"git": {"url": "https://acme.dev/m"}}}, id="a model in Git"),
     pytest.param({"baseModel": {"huggingFace": {"repo": "a/b"}}}, id="a model of the Hub"),
 ]
 
@@ -55,7 +55,6 @@ def test_a_spec_that_asks_for_nothing_of_the_kind_passes(sections):
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
-        ({"source": {"git": {"url": "https://acme.dev/m"}}}, "spec.source.git"),
         ({"writeBack": {"git": {"url": "https://acme.dev/m"}}}, "spec.writeBack"),
     ],
 )

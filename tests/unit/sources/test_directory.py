@@ -109,11 +109,7 @@ SOURCES = [
     pytest.param(
         {"directory": {"path": "/none/here"}}, FailureClass.ACCESS_DENIED, id="outside the root"
     ),
-    pytest.param(
-        {"directory": None, "git": {"url": "https://git.example/a"}},
-        FailureClass.INVALID_SPEC,
-        id="a kind of a later release",
-    ),
+    pytest.param({"directory": None}, FailureClass.INVALID_SPEC, id="no source at all"),
     pytest.param({"revision": "0" * 40}, FailureClass.INVALID_SPEC, id="another revision"),
     pytest.param(
         {"contentDigest": "sha256:" + "0" * 64}, FailureClass.INVALID_SPEC, id="changed since"

@@ -1,0 +1,227 @@
+"""The HTTP side of the tests' Git server: CGI for Git, three routes for LFS."""
+
+import base64
+import json
+import os
+import subprocess
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from cluster.gitserver import GitRepository, GitServer
+
+SIGNED = "X-Amz-Signature=secret-looking"
+LFS_TYPE = "application/vnd.git-lfs+json"
+
+
+@dataclass
+class Seen:
+    """One request."""
+
+    host: str
+    """git or storage"""
+    method: str
+    path: str
+    query: str
+    user: str
+    """Who it says it is; ``Bearer`` or another kind of header as it stands."""
+    range: str
+    body: bytes = b""
+    bytes_sent: int = 0
+    """Of the answer's body."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    server_side: "GitServer"
+    host: str
+    protocol_version = "HTTP/1.1"
+
+    def work(self) -> None:
+        """Answer, or do what the test wants instead."""
+        parts = urlsplit(self.path)
+        path, self.query = unquote(parts.path), parts.query
+        body = self._body()
+        self.path_only = path
+        self._remember(path, body)
+        if not self._is_spoilt(path):
+            self._route(path, body)
+
+    do_GET = do_POST = do_PUT = work  # noqa: N815 - http.server's names
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        pieces = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
+
+    def _remember(self, path: str, body: bytes) -> None:
+        name, _ = self._login()
+        user = name or self.headers.get("Authorization", "")
+        asked = (path, self.query, user, self.headers.get("Range", ""))
+        self.seen = Seen(self.host, self.command, *asked, body)
+        self.server_side.seen.append(self.seen)
+
+    def _is_spoilt(self, path: str) -> bool:
+        for start, url in self.server_side.moved.items():
+            if self.host == "git" and path.startswith(start):
+                there = url + path.removeprefix(start) + (f"?{self.query}" if self.query else "")
+                self._send(HTTPStatus.MOVED_PERMANENTLY, b"", {"Location": there})
+                return True
+        for end, statuses in self.server_side.status.items():
+            if path.endswith(end) and statuses:
+                status, *rest = statuses
+                self.server_side.status[end] = rest
+                self._send(status, b"<html>oops</html>", self.server_side.headers)
+                return True
+        return False
+
+    def _route(self, path: str, body: bytes) -> None:
+        if "/lfs-object/" in path:
+            self._object(path.rpartition("/")[2])
+            return
+        name, found, rest = path.lstrip("/").partition(".git/")
+        repository = self.server_side.repositories.get(name)
+        if not found or repository is None:
+            self._send(HTTPStatus.NOT_FOUND, b"")
+        elif not self._may(repository, rest):
+            pass
+        elif rest == "info/lfs/objects/batch":
+            self._batch(json.loads(body))
+        else:
+            self._git(path, rest, body)
+
+    def _may(self, repository: "GitRepository", rest: str) -> bool:
+        user, password = self._login()
+        if not repository.users:
+            return True
+        if repository.users.get(user) != password or not user:
+            realm = {"WWW-Authenticate": 'Basic realm="git"'}
+            self._send(HTTPStatus.UNAUTHORIZED, b"", realm)
+            return False
+        if "receive-pack" in rest + self.query and user in repository.readers:
+            self._send(HTTPStatus.FORBIDDEN, b"")
+            return False
+        return True
+
+    def _login(self) -> tuple[str, str]:
+        kind, _, value = self.headers.get("Authorization", "").partition(" ")
+        if kind != "Basic":
+            return "", ""
+        user, _, password = base64.b64decode(value).decode().partition(":")
+        return user, password
+
+    def _git(self, path: str, rest: str, body: bytes) -> None:
+        if self.query == "service=git-receive-pack":
+            self._answer_git(path, body)
+            self._let("before_push")
+            return
+        if rest == "git-receive-pack":
+            self._let("at_push")
+        self._answer_git(path, body)
+
+    def _let(self, when: str) -> None:
+        others = getattr(self.server_side, when)
+        if others:
+            others.pop(0)()
+
+    def _answer_git(self, path: str, body: bytes) -> None:
+        done = subprocess.run(
+            ["git", "http-backend"],  # noqa: S607 - the distribution's
+            env=self._cgi(path, len(body)),
+            input=body,
+            capture_output=True,
+            check=False,
+        )
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
+        status = int(headers.pop("Status", "200").split()[0])
+        self._send(status, content, headers)
+
+    def _cgi(self, path: str, length: int) -> dict[str, str]:
+        user, _ = self._login()
+        version = "" if self.server_side.is_old else self.headers.get("Git-Protocol", "")
+        return {
+            "PATH": os.environ["PATH"],
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_PROJECT_ROOT": str(self.server_side.folder),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": path,
+            "QUERY_STRING": self.query,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(length),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "HTTP_GIT_PROTOCOL": version,
+            "REMOTE_ADDR": "127.0.0.1",
+            "REMOTE_USER": user,
+        }
+
+    def _batch(self, asked: dict[str, list[dict[str, object]]]) -> None:
+        if self.server_side.lfs == "off":
+            self._send(HTTPStatus.NOT_FOUND, b"")
+            return
+        objects = [self._offer(str(each["oid"])) for each in asked["objects"]]
+        answer = json.dumps({"transfer": "basic", "objects": objects}).encode()
+        self._send(HTTPStatus.OK, answer, {"Content-Type": LFS_TYPE})
+
+    def _offer(self, oid: str) -> dict[str, object]:
+        content = self.server_side.objects.get(oid)
+        if content is None:
+            return {"oid": oid, "error": {"code": 404, "message": "no such object"}}
+        action: dict[str, object] = {"href": f"{self.server_side.url}/lfs-object/{oid}"}
+        if self.server_side.lfs == "elsewhere":
+            href = f"{self.server_side.storage}/lfs-object/{oid}?{SIGNED}"
+            action = {"href": href, "header": {"X-Signed": "secret-looking"}}
+        return {"oid": oid, "size": len(content), "actions": {"download": action}}
+
+    def _object(self, oid: str) -> None:
+        content = self.server_side.objects[oid]
+        if oid in self.server_side.garbled:
+            content = bytes(byte ^ 1 for byte in content)
+        start = self.headers.get("Range", "").removeprefix("bytes=").partition("-")[0]
+        headers, status = {}, HTTPStatus.OK
+        if start:
+            status, total = HTTPStatus.PARTIAL_CONTENT, len(content)
+            headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
+        self._send(status, content[int(start or 0) :], headers)
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for key, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        cuts = next(
+            (c for end, c in self.server_side.cut_after.items() if self.path_only.endswith(end)), []
+        )
+        if cuts:
+            body = body[: cuts.pop(0)]
+            self.close_connection = True
+        self.seen.bytes_sent = len(body)
+        try:
+            self.wfile.write(body)
+        except OSError:
+            self.close_connection = True
+
+
+def serve(side: "GitServer", host: str) -> ThreadingHTTPServer:
+    """One of the two servers, running."""
+    handler = type("Bound", (Handler,), {"server_side": side, "host": host})
+    number = {"git": 1, "storage": 2}[host]
+    server = ThreadingHTTPServer((f"127.0.0.{number}", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    return server
