@@ -14,7 +14,8 @@ from trainer.judge.ledger import Look
 from trainer.judge.promoted import Bar, Challenge, Contest, challenge, next_anchor
 from trainer.judge.promotion import Bid, Settled, is_own_choice, settle_pointer
 from trainer.judge.reading import RunRecord, read_run
-from trainer.stage import MAX_TEXT, StageContext, StageResult, outcome_of
+from trainer.lastword import MAX_TEXT
+from trainer.stage import StageContext, StageResult, outcome_of
 from trainer.store import layout
 from trainer.store.base import ConditionError
 from trainer.store.checked import read_document

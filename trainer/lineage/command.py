@@ -15,11 +15,11 @@ from trainer.contract.failures import EXIT_CODES, FailureClass
 from trainer.contract.lineage import VerifyProgress
 from trainer.contract.source import Storage
 from trainer.errors import StageError
+from trainer.lastword import secret_files
 from trainer.lineage.diff import Side, diff, side
 from trainer.lineage.history import read_history
 from trainer.lineage.target import Place, inventory, one_run, opened, place_of
 from trainer.lineage.verify import silent, verify
-from trainer.stage import secret_files
 from trainer.store.base import Store
 
 NOT_OK = 2

@@ -13,7 +13,7 @@ from trainer.contract.lineage import (
 )
 from trainer.data.prepared import open_prepared
 from trainer.errors import StageError
-from trainer.judge.reading import by_arm, read_answers, test_items
+from trainer.judge.reading import by_arm, items_of, read_answers
 from trainer.lineage.changes import Answered, changes, paired
 from trainer.lineage.differences import base_differences, data_differences, spec_differences
 from trainer.lineage.history import Known, told_run
@@ -124,7 +124,7 @@ def _answered(chosen: Chosen, notes: list[str]) -> Answered | None:
         return None
     with tempfile.TemporaryDirectory(prefix="tunekeeper-") as scratch:
         try:
-            items = test_items(open_prepared(where.store, where.record.id, Path(scratch)))
+            items = items_of(open_prepared(where.store, where.record.id, Path(scratch)).test)
             answers = by_arm(read_answers(where.store, manifest, Path(scratch)))
         except (StageError, ValueError) as error:
             told = error.message if isinstance(error, StageError) else "is not what was written"

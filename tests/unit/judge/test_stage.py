@@ -257,7 +257,7 @@ def test_a_promoted_adapter_whose_files_are_gone_blocks_nothing(tmp_path):
 
 def test_the_judgement_leaves_a_card_with_the_score_and_a_manifest_that_vouches(tmp_path):
     ctx, result = judged(tmp_path, GOOD)
-    [card] = evaluations(ctx, "/README.md")
+    [card] = [key for key in evaluations(ctx, "/README.md") if "/evaluations/" in key]
     metrics = yaml.safe_load(ctx.store.read(card).split(b"\n---\n")[0])["model-index"]
     tuned = next(arm for arm in result.details.evaluation.arms if arm.name == TUNED)
     assert metrics[0]["results"][0]["metrics"][0]["value"] == round(tuned.score, 4)
