@@ -57,7 +57,7 @@ CHANGES = [
         id="what is required against an arm",
     ),
     pytest.param(
-        {"promotion": {"policy": "Manual"}}, {"judge", "retry"}, id="the promotion policy"
+        {"promotion": {"policy": "Manual"}}, {"judge"}, id="the promotion policy"
     ),
     pytest.param({"compute": {"gpus": 0}}, {"retry"}, id="the hardware"),
     pytest.param(
