@@ -31,8 +31,8 @@ class Retrain(Wire):
 
     policy: Literal["Never", "OnCommit", "Auto"] = Field(
         default="OnCommit",
-        description="OnCommit trains again when the spec names another revision; Auto by itself when "
-        "the BaseModel has a newer one and the spec names none.",
+        description="OnCommit trains again when the spec names another revision; Auto by itself, "
+        "when the BaseModel has a newer one and the spec names none.",
     )
     concurrency_policy: Literal["Forbid", "Replace"] = Field(
         default="Forbid", description="Whether a retraining by Auto waits for the run under way."
