@@ -84,6 +84,9 @@ class RunStatus(Wire):
         default=None, description="Fields whose change makes a failed stage worth another try."
     )
     rerun: str = Field(default="", max_length=256, description="Value of the rerun annotation.")
+    pin: str = Field(
+        default="", max_length=16, description="Pin, or none, that was seen to after it failed."
+    )
     trigger: Trigger = Field(default="Spec", description="What made it a new run.")
     images: Images | None = Field(default=None, description="Images that it started with.")
     base_model: RunBase | None = Field(default=None, description="Its base model.")

@@ -16,7 +16,7 @@ from controller.api.reasons import Reason
 from controller.api.status import RunStatus
 from controller.core.actions import StartStage
 from controller.core.conditions import State
-from controller.core.intent import Want
+from controller.core.intent import Want, asked_pin
 from controller.core.naming import child_name
 from controller.core.obstacles import hindered, is_shown_as_missing
 from controller.core.requests import frozen_images, stage_image, stage_request
@@ -42,6 +42,8 @@ def begin_wanted_work(turn: Turn) -> Turn:
             return enter(_reopened(turn), Stage.TRAIN)
         case Want.JUDGE:
             return enter(_reopened(turn), Stage.JUDGE)
+        case Want.PIN:
+            return see_to_pin(turn)
         case Want.RETRY:
             return enter(_reopened(turn), turn.stage)
         case Want.NOTHING:
@@ -53,6 +55,9 @@ def keep_record_true(turn: Turn) -> Turn:
     if turn.child is not None:
         return turn
     run, intent = turn.run, turn.intent
+    if run.failure:
+        asked = asked_pin(turn.observed.job.spec)
+        return turn.running(judge_hash=intent.judge_hash, pin=asked)
     if run.stage == Stage.JUDGE and run.generation_hash != intent.generation_hash:
         return enter(turn, Stage.TRAIN)
     if turn.namesake is not None:  # of another spec: an attempt's name is used once
@@ -81,6 +86,13 @@ def start_recorded_attempt(turn: Turn) -> Turn:
 def enter(turn: Turn, stage: Stage) -> Turn:
     """Record the next attempt at a stage, with a clean count of failures."""
     return _record(turn, stage).running(failures=0, waits=0, not_before=None)
+
+
+def see_to_pin(turn: Turn) -> Turn:
+    """Record a judge that only moves the pointer; the run stays as failed as it is."""
+    run, asked = turn.run, asked_pin(turn.observed.job.spec)
+    reopened = turn.running(end_time=None, pin=asked)
+    return enter(reopened, Stage.JUDGE).running(retry_hash=run.retry_hash)
 
 
 def enter_again(turn: Turn, reason: Reason, message: str, *, after_s: float) -> Turn:

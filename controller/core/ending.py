@@ -3,11 +3,14 @@
 from controller.api.conditions import ConditionType
 from controller.api.reasons import Reason
 from controller.api.status import HistoryEntry
+from controller.core.begin import see_to_pin
 from controller.core.conditions import State
 from controller.core.failures import with_hint
+from controller.core.intent import is_pin_open
 from controller.core.promotion import pin_refusal
 from controller.core.turn import Turn
 from trainer.contract.failures import FailureClass
+from trainer.contract.request import Stage
 from trainer.contract.verdict import Verdict
 
 C = ConditionType
@@ -29,8 +32,19 @@ def end_failed(turn: Turn, failure: FailureClass, message: str) -> Turn:
     """The run failed; the object is stalled until its spec changes."""
     told = with_hint(failure, message)
     ended = turn.running(failure=failure.value, message=told, end_time=turn.observed.now)
-    warned = ended.telling("Warning", Reason(failure.value), told)
-    return reassert_end(_remember(warned)).over()
+    warned = _remember(ended.telling("Warning", Reason(failure.value), told))
+    if is_pin_open(turn.observed.job.spec, warned.status):
+        return see_to_pin(warned)
+    return reassert_end(warned).over()
+
+
+def end_failed_again(turn: Turn) -> Turn:
+    """A pin was seen to; the run is where it failed, to be mended from there."""
+    run = turn.run
+    stage = Stage.JUDGE if run.adapter_digest else Stage.TRAIN if run.id else Stage.PREPARE
+    attempt = run.attempts.get(stage.value, 0)
+    ended = turn.running(stage=stage, attempt=attempt, end_time=turn.observed.now)
+    return reassert_end(ended).after(0.0).over()  # what was mended meanwhile is next
 
 
 def reassert_end(turn: Turn) -> Turn:

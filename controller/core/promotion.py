@@ -24,7 +24,7 @@ REFUSALS = frozenset(
 Said = tuple[ConditionStatus, Reason, str]
 
 
-def show_promotion(turn: Turn, verdict: Verdict, outcome: Outcome) -> Turn:
+def show_promotion(turn: Turn, verdict: Verdict | None, outcome: Outcome) -> Turn:
     """The condition, an event when the pointer moved, and a warning when a pin is refused."""
     truth, reason, text = _said(turn, verdict, outcome)
     shown = turn.holding(C.PROMOTED, truth, reason, text)
@@ -51,7 +51,7 @@ def pin_refusal(turn: Turn) -> tuple[Reason, str] | None:
     return said.reason, said.message
 
 
-def _said(turn: Turn, verdict: Verdict, outcome: Outcome) -> Said:
+def _said(turn: Turn, verdict: Verdict | None, outcome: Outcome) -> Said:
     """The first of the rules that holds."""
     promoted, run = turn.status.promoted, turn.run
     promotion = turn.observed.job.spec.promotion
@@ -75,14 +75,15 @@ def _said(turn: Turn, verdict: Verdict, outcome: Outcome) -> Said:
             Reason.NOT_NEEDED,
             f"{text}of run {run.number}: pin another, or stop serving it",
         )
-    return "False", Reason(verdict.value), f"run {run.id} is not in use{_stays(promoted)}"
+    named = f"run {run.id or run.number} is not in use{_stays(promoted)}"
+    return "False", Reason(verdict.value if verdict else run.failure), named
 
 
 def _pinned(promoted: Promoted) -> Reason:
     return Reason.ROLLED_BACK if promoted.by == "Pin" and promoted.back else Reason.PINNED
 
 
-def _next(turn: Turn, verdict: Verdict) -> str:
+def _next(turn: Turn, verdict: Verdict | None) -> str:
     """A newer run that the pin keeps from being used."""
     run, pin = turn.run, turn.observed.job.spec.promotion.pin
     if verdict is not Verdict.PROMOTE or run.id == pin:

@@ -44,6 +44,7 @@ def stage_request(observed: Observed, run: RunStatus, stage: Stage, intent: Inte
         generation_hash=intent.generation_hash,
         rerun=intent.rerun,
         keep_promoted_base=_keeps_promoted_base(observed, stage),
+        pin_only=stage is Stage.JUDGE and bool(run.failure),
         promoted_sequence=promoted.sequence if promoted else 0,
         git_commit=git_commit(job.metadata),
         spec=run_spec(observed, run),

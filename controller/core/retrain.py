@@ -20,6 +20,7 @@ from controller.core.observed import Observed
 from controller.core.positions import shown_position
 from controller.core.revision import is_following, is_unpinned
 from controller.core.turn import Turn
+from trainer.contract.request import Stage
 
 C = ConditionType
 
@@ -89,7 +90,7 @@ def never_try_twice(move: Move) -> Standing | None:
 def finish_other_work(move: Move) -> Standing | None:
     """A changed threshold, a pin or a mended failure is asked for by a person, and comes first."""
     want = move.turn.intent.want
-    is_other = want in (Want.TRAIN, Want.JUDGE, Want.RETRY)
+    is_other = want not in (Want.NOTHING, Want.NEW_RUN)
     return move.waiting("what the spec asks for now is done") if is_other else None
 
 
@@ -110,13 +111,16 @@ def keep_min_period(move: Move) -> Standing | None:
 def respect_run_under_way(move: Move) -> Standing | None:
     """Forbid waits for it, but not for one that waits itself; Replace takes its place.
 
-    An attempt that has ended is settled first: its verdict may have moved the pointer.
+    An attempt that has ended is settled first, and a judge is let finish: it costs no GPU, and a
+    person may wait for the pin that it follows.
     """
     turn, run = move.turn, move.turn.run
     if run.end_time is not None or turn.intent.want is Want.NEW_RUN:
         return None
     if turn.child is not None and not turn.child.is_unfinished:
         return move.waiting(f"the attempt of run {run.number} that ended is recorded")
+    if run.stage is Stage.JUDGE:
+        return move.waiting(f"run {run.number} is judged")
     is_replaced = turn.observed.job.spec.retrain.concurrency_policy == "Replace"
     if is_replaced or (run.waits > 0 and not turn.unfinished):
         return None

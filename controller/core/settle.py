@@ -8,7 +8,7 @@ from controller.api.status import RunBase
 from controller.core.begin import enter, enter_again
 from controller.core.children import Child
 from controller.core.conditions import is_true
-from controller.core.ending import end_failed, end_judged
+from controller.core.ending import end_failed, end_failed_again, end_judged
 from controller.core.failures import RULES, Policy, backoff_s, given_up, while_waiting
 from controller.core.follow import report_details
 from controller.core.obstacles import warned_once
@@ -75,6 +75,8 @@ def _after_train(turn: Turn, outcome: Outcome) -> Turn:
 
 
 def _after_judge(turn: Turn, outcome: Outcome) -> Turn:
+    if turn.run.failure:
+        return end_failed_again(show_promotion(turn, None, outcome))
     if outcome.verdict not in set(Verdict):
         message = f"judge ended with the unknown verdict {outcome.verdict[:40]!r}"
         return end_failed(turn, FailureClass.UNEXPECTED, message)
@@ -106,7 +108,7 @@ def _fail(
     failures = turn.run.failures + (0 if is_free else 1)
     kept = turn.running(checkpoint_step=max(step, turn.run.checkpoint_step))
     text = f"{child.stage.value}: {message}"
-    if turn.run.retry_hash != turn.intent.retry_hash:
+    if turn.run.retry_hash != turn.intent.retry_hash and not turn.run.failure:
         return enter(kept, child.stage)  # it failed with a spec that is no longer asked for
     if rule.policy is Policy.WAIT and turn.observed.settings.waits_heal:
         return _wait(kept, failure, text)

@@ -74,7 +74,7 @@ def a_context(root: Path, *, run_id: str = RUN, **sections: Any) -> StageContext
     )
 
 
-REQUEST_FIELDS = {"generationHash", "rerun", "promotedSequence"}
+REQUEST_FIELDS = {"generationHash", "rerun", "promotedSequence", "pinOnly"}
 
 
 def finish(

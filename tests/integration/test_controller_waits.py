@@ -89,10 +89,17 @@ def test_a_base_model_that_is_not_there_is_waited_for(plane: ControlPlane, names
             "apiVersion": "tunekeeper.dev/v1alpha1",
             "kind": "BaseModel",
             "metadata": {"name": "small"},
-            "spec": {"source": {"directory": {"path": "/cache/base"}}},
+            "spec": {"source": {"directory": {"path": "/cache/base"}}, "suspend": True},
+        }
+        latest = {
+            "revision": "r1",
+            "contentDigest": f"sha256:{'a' * 64}",
+            "observedTime": "2026-03-01T12:00:00Z",
         }
         path = f"/apis/tunekeeper.dev/v1alpha1/namespaces/{namespace}/basemodels"
         plane.api.post(path, body)
+        status = {"observedGeneration": 1, "latest": latest}
+        plane.api.patch(f"{path}/small/status", {"status": status})
         pod = desk.kubelet.pod("prepare").running()
         assert pod.request.spec.base_model.directory is not None
         desk.until_phase("Running", "Preparing")

@@ -74,6 +74,9 @@ class StageRequest(Wire):
         default=False,
         description="prepare: a promoted run that differs only in the base model is this run.",
     )
+    pin_only: bool = Field(
+        default=False, description="judge: see to promotion.pin; the run itself has failed."
+    )
     promoted_sequence: int = Field(default=0, ge=0, description="status.promoted.sequence.")
     git_commit: str = Field(
         default="", max_length=64, description="Of the manifest, for the record; in no digest."

@@ -26,7 +26,8 @@ class Bid:
     seen: pointer.Tagged
     own: Promoted | None
     """The run's own adapter; None: it has none."""
-    verdict: Verdict
+    verdict: Verdict | None
+    """None: the run has failed; only the pin counts."""
     anchor: str
     """What a promotion by policy is anchored to."""
     work: Path
@@ -70,7 +71,7 @@ def is_own_choice(request: StageRequest, verdict: Verdict) -> bool:
 def _follow_pin(bid: Bid, run_id: str) -> PointerFile:
     candidate = usable_run(bid.store, run_id, bid.work, time=bid.now)
     is_own = run_id == bid.request.run_id
-    verdict = bid.verdict.value if is_own else ""
+    verdict = bid.verdict.value if is_own and bid.verdict else ""
     floor = bid.request.promoted_sequence
     moved = pointer.move(bid.store, candidate, bid.seen, floor=floor, by="Pin", verdict=verdict)
     is_chosen = bid.request.spec.promotion.policy == "Auto" and bid.verdict is Verdict.PROMOTE

@@ -46,6 +46,8 @@ class Case:
 def judge(ctx: StageContext) -> StageResult:
     """Reach a verdict, once per run, answers, settings and look; repeating it changes nothing."""
     ctx.progress.plan(PARTS)
+    if ctx.request.pin_only:
+        return _see_to_pin(ctx)
     ctx.progress.start("read answers", 1)
     case = _open_case(ctx)
     key = layout.evaluation(ctx.request.run_id, case.evaluation_id, "verdict.json")
@@ -59,6 +61,35 @@ def judge(ctx: StageContext) -> StageResult:
     settled = settle_pointer(_bid(case, judgement))
     ctx.progress.finish()
     return _result(ctx, case, judgement, settled)
+
+
+def _see_to_pin(ctx: StageContext) -> StageResult:
+    """The run has failed and has nothing to judge; the pointer is moved all the same."""
+    bid = Bid(
+        store=ctx.store,
+        request=ctx.request,
+        seen=pointer.read(ctx.store),
+        own=None,
+        verdict=None,
+        anchor="",
+        work=ctx.work,
+        now=_now(ctx),
+    )
+    settled = settle_pointer(bid)
+    ctx.progress.finish()
+    shown = settled.pointer.shown() if settled.pointer else None
+    return StageResult(outcome_of(ctx.request, **_pointed(settled)), Details(promoted=shown))
+
+
+def _pointed(settled: Settled) -> dict[str, object]:
+    """What the first line says of the pointer."""
+    moved = settled.pointer
+    return {
+        "message": settled.message[:MAX_TEXT],
+        "sequence": moved.sequence if moved else 0,
+        "promoted_run_id": moved.run_id if moved else "",
+        "refused": settled.refused,
+    }
 
 
 def _open_case(ctx: StageContext) -> Case:
@@ -217,7 +248,7 @@ def _result(ctx: StageContext, case: Case, judgement: Judgement, settled: Settle
     run, moved = case.run, settled.pointer
     outcome = outcome_of(
         ctx.request,
-        message=settled.message[:MAX_TEXT],
+        **_pointed(settled),
         base_revision=run.prepared.plan.base.revision,
         base_digest=run.prepared.plan.base.content_digest,
         dataset_digest=run.prepared.plan.dataset_digest,
@@ -227,9 +258,6 @@ def _result(ctx: StageContext, case: Case, judgement: Judgement, settled: Settle
         not_needed=run.answered.not_needed,
         verdict=judgement.verdict.value,
         evaluation_id=case.evaluation_id,
-        sequence=moved.sequence if moved else 0,
-        promoted_run_id=moved.run_id if moved else "",
-        refused=settled.refused,
     )
     details = Details(
         evaluation=judgement,

@@ -206,3 +206,68 @@ def test_details_that_are_lost_while_the_pointer_stays_cost_no_second_judge() ->
     line = {"run_id": OWN, "sequence": 1, "promoted_run_id": OWN}
     done = scene.succeeded(Details(), **line).settled()
     assert (done.job.status.phase, told(done)) == ("Succeeded", ("True", "Pinned"))
+
+
+# A pin while the newest run has failed: the way back must not depend on it.
+
+
+def failed_while_in_use() -> Scene:
+    """Run 1 is in use; run 2, of another spec, diverged."""
+    scene = judged(at_judge(), promoted(FIRST, 1)).settled().edited(lora={"rank": 8}).settled()
+    scene = scene.succeeded(run_id=OWN).settled().failed(FailureClass.DIVERGED).settled()
+    assert scene.job.status.phase == "Failed"
+    return scene
+
+
+def test_a_pin_is_followed_although_the_run_failed_and_trains_nothing() -> None:
+    scene = failed_while_in_use().edited(promotion={"pin": "3" * 16}).settled()
+    assert scene.live.name.endswith("r2-judge-1")
+    back = promoted("3" * 16, 2, by="Pin", back=True)
+    done = judged(scene, back, verdict="").settled()
+    assert (done.job.status.phase, done.job.status.promoted) == ("Failed", back)
+    assert told(done) == ("True", "RolledBack")
+    run = done.job.status.run
+    assert run is not None
+    assert (run.failure, run.stage, run.attempt) == ("Diverged", "train", 1)
+    assert [entry.result for entry in done.job.status.history] == ["Promote", "Diverged"]
+    assert done.decided().status == done.job.status
+
+
+def test_a_pin_that_is_refused_there_is_tried_once() -> None:
+    scene = failed_while_in_use().edited(promotion={"pin": "3" * 16}).settled()
+    line = {"verdict": "", "refused": "NotFound", "message": "there is none"}
+    done = judged(scene, promoted(FIRST, 1), **line).settled()
+    assert (done.job.status.phase, told(done)) == ("Failed", ("False", "NotFound"))
+    assert not any(child.is_unfinished for child in done.children)
+
+
+def test_its_removal_is_seen_to_as_well() -> None:
+    scene = failed_while_in_use().edited(promotion={"pin": "3" * 16}).settled()
+    pinned = judged(scene, promoted("3" * 16, 2, by="Pin"), verdict="").settled()
+    free = pinned.edited(promotion={}).settled()
+    assert free.live.stage.value == "judge"
+    done = judged(free, promoted(FIRST, 3, by="Unpin"), verdict="").settled()
+    assert (done.job.status.phase, told(done)) == ("Failed", ("False", "Diverged"))
+
+
+def test_what_mends_the_failure_in_the_same_commit_comes_after_the_pin() -> None:
+    change = {"promotion": {"pin": "3" * 16}, "compute": {"gpus": 0, "env": []}}
+    mended = change | {"retry": {"maxAttempts": 5}}
+    scene = failed_while_in_use().edited(**mended).settled()
+    assert scene.live.stage.value == "judge"
+    after = judged(scene, promoted("3" * 16, 2, by="Pin"), verdict="").settled()
+    assert after.live.name.endswith("r2-train-2")
+    assert after.job.status.run is not None
+    assert after.job.status.run.failure == ""
+
+
+def test_a_pin_alone_does_not_start_a_failed_stage_again() -> None:
+    scene = failed_while_in_use().edited(promotion={"policy": "Manual"}).settled()
+    assert not any(child.is_unfinished for child in scene.children)
+
+
+def test_a_pin_that_was_set_before_the_run_failed_is_followed_at_its_end() -> None:
+    scene = Scene(job=a_job(promotion={"pin": FIRST})).settled().succeeded(run_id=OWN).settled()
+    after = scene.failed(FailureClass.DIVERGED).settled()
+    assert after.live.stage.value == "judge"
+    assert judged(after, BACK, verdict="").settled().job.status.phase == "Failed"

@@ -220,6 +220,13 @@ def test_replace_records_an_attempt_that_has_ended_before_it_takes_its_place() -
     assert number(after) == 2
 
 
+def test_replace_lets_a_judge_finish() -> None:
+    scene = training(AUTO | {"concurrencyPolicy": "Replace"}).succeeded().settled()
+    held = scene.moved("rev-2").settled()
+    assert (number(held), held.live.is_stopped) == (1, False)
+    assert number(held.succeeded().settled()) == 2
+
+
 def test_a_run_that_waits_for_what_is_gone_does_not_hold_its_successor() -> None:
     scene = Scene(job=a_job(baseModel=NAMED, retrain=AUTO)).moved("rev-1").settled()
     gone = scene.failed(FailureClass.NOT_FOUND).settled()

@@ -191,3 +191,14 @@ def test_what_the_policy_chose_and_is_damaged_now_is_not_returned_to(root):
     store.delete(layout.run(SECOND, "e1/adapter/base.json"))
     outcome = judged(root, THIRD).outcome
     assert (outcome.refused, outcome.promoted_run_id) == (INVALID, FIRST)
+
+
+def test_of_a_run_that_failed_only_the_pin_is_seen_to(root):
+    failed = a_context(
+        root, run_id=THIRD, evaluation=ONE_ARM, promotion={"pin": FIRST}, pinOnly=True
+    )
+    result = judge(failed)
+    assert (result.outcome.promoted_run_id, result.outcome.verdict) == (FIRST, "")
+    assert result.details.promoted.by == "Pin"
+    free = judge(a_context(root, run_id=THIRD, evaluation=ONE_ARM, pinOnly=True))
+    assert (free.outcome.promoted_run_id, free.details.promoted.by) == (SECOND, "Unpin")
