@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from cluster.gitserver import GitRepository, GitServer
 
 SIGNED = "X-Amz-Signature=secret-looking"
+BLOCK = 64 << 10
 LFS_TYPE = "application/vnd.git-lfs+json"
 
 
@@ -124,10 +126,6 @@ class Handler(BaseHTTPRequestHandler):
         return user, password
 
     def _git(self, path: str, rest: str, body: bytes) -> None:
-        if self.query == "service=git-receive-pack":
-            self._answer_git(path, body)
-            self._let("before_push")
-            return
         if rest == "git-receive-pack":
             self._let("at_push")
         self._answer_git(path, body)
@@ -138,17 +136,53 @@ class Handler(BaseHTTPRequestHandler):
             others.pop(0)()
 
     def _answer_git(self, path: str, body: bytes) -> None:
-        done = subprocess.run(
+        with subprocess.Popen(
             ["git", "http-backend"],  # noqa: S607 - the distribution's
             env=self._cgi(path, len(body)),
-            input=body,
-            capture_output=True,
-            check=False,
-        )
-        head, _, content = done.stdout.partition(b"\r\n\r\n")
-        headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-        status = int(headers.pop("Status", "200").split()[0])
-        self._send(status, content, headers)
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as backend:
+            writer = threading.Thread(target=_give, args=(backend, body))
+            writer.start()
+            headers = dict(iter(lambda: _header(backend), None))
+            status = int(headers.pop("Status", "200").split()[0])
+            blocks = iter(lambda: backend.stdout.read1(BLOCK), b"")
+            if self.query == "service=git-receive-pack":
+                blocks = iter(list(blocks))  # what the client will see, before the others write
+                self._let("before_push")
+            self._stream(status, headers, blocks)
+            backend.stdout.close()  # a client that went away ends it
+            writer.join()
+
+    def _stream(self, status: int, headers: dict[str, str], blocks: Iterable[bytes]) -> None:
+        self.send_response(status)
+        for key, value in {**headers, "Transfer-Encoding": "chunked"}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        try:
+            for block in blocks:
+                if self._is_cut(block):
+                    return
+                self.seen.bytes_sent += len(block)
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(block), block))
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            self.close_connection = True
+
+    def _is_cut(self, block: bytes) -> bool:
+        """Whether the answer ends here; if so, after a part of the block."""
+        cuts = self._cuts()
+        if not cuts or self.seen.bytes_sent + len(block) <= cuts[0]:
+            return False
+        part = block[: cuts.pop(0) - self.seen.bytes_sent]
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part) if part else b"")
+        self.close_connection = True
+        return True
+
+    def _cuts(self) -> list[int]:
+        known = self.server_side.cut_after.items()
+        return next((cuts for end, cuts in known if self.path_only.endswith(end)), [])
 
     def _cgi(self, path: str, length: int) -> dict[str, str]:
         user, _ = self._login()
@@ -204,9 +238,7 @@ class Handler(BaseHTTPRequestHandler):
         for key, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
             self.send_header(key, value)
         self.end_headers()
-        cuts = next(
-            (c for end, c in self.server_side.cut_after.items() if self.path_only.endswith(end)), []
-        )
+        cuts = self._cuts()
         if cuts:
             body = body[: cuts.pop(0)]
             self.close_connection = True
@@ -215,6 +247,19 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
         except OSError:
             self.close_connection = True
+
+
+def _give(backend: "subprocess.Popen[bytes]", body: bytes) -> None:
+    try:
+        with backend.stdin:
+            backend.stdin.write(body)
+    except OSError:
+        return  # it did not want all of it
+
+
+def _header(backend: "subprocess.Popen[bytes]") -> tuple[str, str] | None:
+    name, _, value = backend.stdout.readline().decode().strip().partition(": ")
+    return (name, value) if name else None
 
 
 def serve(side: "GitServer", host: str) -> ThreadingHTTPServer:

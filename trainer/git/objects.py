@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dulwich.object_store import DiskObjectStore
-from dulwich.objects import Blob, Commit, ObjectID, Tree
+from dulwich.objects import Commit, ShaFile, Tree
 
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 from trainer.git.client import Client
 from trainer.git.errors import Remark, git_errors
+from trainer.git.store import COMMIT, Store
+from trainer.git.unpack import unpack
 from trainer.sources.base import Transfer
 from trainer.store.paths import storage_errors
 
@@ -31,7 +32,7 @@ WANTS = 5_000
 class Objects:
     """What was fetched of one repository."""
 
-    def __init__(self, client: Client, store: DiskObjectStore, transfer: Transfer) -> None:
+    def __init__(self, client: Client, store: Store, transfer: Transfer) -> None:
         self.client = client
         self._store = store
         self._transfer = transfer
@@ -56,20 +57,22 @@ class Objects:
     def tree(self, name: bytes) -> Tree:
         """A directory of a fetched commit."""
         with git_errors(self.client.place):
-            found = self._store[ObjectID(name)]
+            found = ShaFile.from_raw_string(self._store.kind(name), self._store.content(name))
         assert isinstance(found, Tree)  # noqa: S101 - its entry in a tree says so
         return found
 
     def has(self, name: bytes) -> bool:
         """Whether a file's content is here."""
-        return ObjectID(name) in self._store
+        return self._store.has(name)
+
+    def path(self, name: bytes) -> Path:
+        """Where the content of a file lies that is here."""
+        return self._store.path(name)
 
     def blob(self, name: bytes) -> bytes:
         """A file's content, which is here."""
         with git_errors(self.client.place):
-            found = self._store[ObjectID(name)]
-        assert isinstance(found, Blob)  # noqa: S101 - its entry in a tree says so
-        return found.data
+            return self._store.content(name)
 
     def bring(self, names: Iterable[bytes]) -> None:
         """Have these files' contents here.
@@ -90,24 +93,22 @@ class Objects:
         return self.client.place.error(FailureClass.UNAVAILABLE, reason)
 
     def _fetch(self, names: Iterable[str], *, shallow: bool, limit: str = "") -> None:
-        file, keep, drop = self._store.add_pack()
-        try:
-            for block in self.client.pack(list(names), shallow=shallow, limit=limit):
-                file.write(block)
-                self._transfer.on_bytes(0)
-        except BaseException:
-            drop()
-            raise
         with git_errors(self.client.place):
-            keep()
+            unpack(
+                self._told(self.client.pack(list(names), shallow=shallow, limit=limit)), self._store
+            )
+
+    def _told(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            self._transfer.on_bytes(0)
+            yield block
 
     def _commit(self, name: str) -> Commit:
-        try:
-            found = self._store[ObjectID(name.encode())]
-        except KeyError:
-            raise self._no_commit([name]) from None
-        if not isinstance(found, Commit):
+        key = name.encode()
+        if not self._store.has(key) or self._store.kind(key) != COMMIT:
             raise self._no_commit([name])
+        found = ShaFile.from_raw_string(COMMIT, self._store.content(key))
+        assert isinstance(found, Commit)  # noqa: S101 - its kind says so
         return found
 
     def _no_commit(self, names: Iterable[str]) -> StageError:
@@ -124,8 +125,4 @@ def opened(client: Client, scratch: Path, transfer: Transfer) -> Iterator[Object
     with storage_errors(scratch):
         scratch.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".git-", dir=scratch) as folder:
-            store = DiskObjectStore.init(str(Path(folder) / "objects"))
-            try:
-                yield Objects(client, store, transfer)
-            finally:
-                store.close()
+            yield Objects(client, Store(Path(folder)), transfer)

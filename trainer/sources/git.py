@@ -17,7 +17,7 @@ from trainer.errors import StageError
 from trainer.git.blob import content_of, size_of
 from trainer.git.client import Client
 from trainer.git.lfs import Lfs
-from trainer.git.objects import Objects, opened
+from trainer.git.objects import SMALL_BYTES, Objects, opened
 from trainer.git.place import Place, open_place
 from trainer.git.pointer import Pointer, pointer_of
 from trainer.sources.base import ResolvedModel, Wanted
@@ -27,7 +27,7 @@ from trainer.sources.fetch import tried_again
 from trainer.sources.frozen import check_digest
 from trainer.sources.gather import Shelf, stock
 from trainer.sources.listing import Listed, without
-from trainer.store.checked import digest_names
+from trainer.store.checked import blocks, digest_names
 from trainer.store.secrets import SecretFiles
 
 FIELD = "spec.baseModel.git"
@@ -57,7 +57,7 @@ class GitCommit:
         if name in self.pointers:
             return self.lfs.stream(name, self.pointers[name], start)
         if self.objects.has(blob):
-            return iter([self.objects.blob(blob)[start:]])
+            return without(start, blocks(self.objects.path(blob)))
         return without(start, content_of(self.objects, blob))
 
     def differs(self, name: str) -> StageError:
@@ -80,7 +80,7 @@ class GitCommit:
         if pointer is not None:
             return Listed(pointer.size, sha256=pointer.sha256)
         if self.objects.has(blob):
-            return Listed(len(self.objects.blob(blob)), git_blob=blob.decode())
+            return Listed(self.objects.path(blob).stat().st_size, git_blob=blob.decode())
         return Listed(size_of(self.objects, blob), git_blob=blob.decode())
 
 
@@ -174,9 +174,14 @@ def read_commit(objects: Objects, revision: str, branch: str) -> GitCommit:
 
 def find_pointers(objects: Objects, blobs: Mapping[str, bytes]) -> dict[str, Pointer]:
     """Those of the counted files that are pointers; all pointers are small, so they are here."""
-    here = (name for name in counted(blobs) if objects.has(blobs[name]))
+    here = (name for name in counted(blobs) if is_short(objects, blobs[name]))
     found = ((name, pointer_of(objects.blob(blobs[name]))) for name in here)
     return {name: pointer for name, pointer in found if pointer is not None}
+
+
+def is_short(objects: Objects, blob: bytes) -> bool:
+    """Whether the file is here and may be a pointer."""
+    return objects.has(blob) and objects.path(blob).stat().st_size < SMALL_BYTES
 
 
 def open_source(source: GitSource, secrets: SecretFiles) -> Place:
