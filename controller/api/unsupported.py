@@ -63,10 +63,7 @@ REFUSALS: tuple[Refusal, ...] = (
 )
 """Of a FineTuneJob, by path below ``spec``, in the order of the spec."""
 
-BASE_MODEL_REFUSALS: tuple[Refusal, ...] = (
-    _set("source.git", _OTHERS),
-    _set("writeBack", "remove it, and change revisions by hand"),
-)
+BASE_MODEL_REFUSALS: tuple[Refusal, ...] = (_set("source.git", _OTHERS),)
 
 
 def unsupported(spec: FineTuneJobSpec | BaseModelSpec) -> list[str]:

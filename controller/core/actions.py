@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from trainer.contract.errand import ResolveRequest, WriteBackRequest
 from trainer.contract.request import StageRequest
 
 
@@ -17,6 +18,15 @@ class StartStage:
 
 
 @dataclass(frozen=True)
+class StartErrand:
+    """The same for an errand of a BaseModel."""
+
+    name: str
+    request: ResolveRequest | WriteBackRequest
+    image: str = ""
+
+
+@dataclass(frozen=True)
 class StopStage:
     """End the child gently: SIGTERM, time to checkpoint, then for good."""
 
@@ -24,7 +34,7 @@ class StopStage:
     why: str
 
 
-Action = StartStage | StopStage
+Action = StartStage | StartErrand | StopStage
 
 
 @dataclass(frozen=True)

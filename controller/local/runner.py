@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from controller.api.basemodel import BaseModelObject
 from controller.api.conditions import ConditionType
 from controller.api.finetunejob import FineTuneJob
+from controller.api.status import FineTuneJobStatus
 from controller.core.actions import Action, StartStage
 from controller.core.conditions import State, is_true
-from controller.core.decide import Decision, decide
+from controller.core.decide import decide
+from controller.core.draft import Decision
 from controller.core.observed import Observed, Settings
 from controller.local.cluster import ProcessCluster
 from controller.local.process import Clock
@@ -86,7 +88,7 @@ class LocalRun:
             self._show()
             await self._pause(decision)
 
-    def _decide(self) -> Decision:
+    def _decide(self) -> Decision[FineTuneJobStatus]:
         return decide(
             Observed(
                 job=self._as_asked(),
@@ -104,12 +106,12 @@ class LocalRun:
         spec = self.job.spec.model_copy(update={"suspend": True})
         return self.job.model_copy(update={"spec": spec})
 
-    def _publish(self, decision: Decision) -> None:
+    def _publish(self, decision: Decision[FineTuneJobStatus]) -> None:
         if decision.status != self.job.status:
             self.job = self.job.model_copy(update={"status": decision.status})
             self.publish(self.job)
 
-    def _is_at_rest(self, decision: Decision) -> bool:
+    def _is_at_rest(self, decision: Decision[FineTuneJobStatus]) -> bool:
         """Finished, suspended with nothing alive, or past the last stage that was asked for."""
         self._show()
         alive = any(c.is_unfinished for c in self.cluster.children(self.job.metadata.uid))
@@ -127,14 +129,14 @@ class LocalRun:
     def _show(self) -> None:
         self.view.show(self.cluster.children(self.job.metadata.uid), self.clock())
 
-    async def _pause(self, decision: Decision) -> None:
+    async def _pause(self, decision: Decision[FineTuneJobStatus]) -> None:
         """Until a process ends, it is time to look again, or the person asks to stop."""
         if decision.requeue_after_s == 0:
             return
         await self.cluster.wait(self._timeout_s(decision))
         await self.cluster.poll()
 
-    def _timeout_s(self, decision: Decision) -> float | None:
+    def _timeout_s(self, decision: Decision[FineTuneJobStatus]) -> float | None:
         waits = [decision.requeue_after_s]
         if any(c.is_unfinished for c in self.cluster.children(self.job.metadata.uid)):
             waits.append(self.view.poll_s)

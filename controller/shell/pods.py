@@ -115,8 +115,8 @@ def wait_of(pod: Pod) -> Obstacle | None:
     """What keeps it from running, and what to do about it."""
     scheduled = _condition(pod, "PodScheduled")
     if scheduled is not None and (scheduled.status, scheduled.reason) == ("False", "Unschedulable"):
-        text = f"no node takes the pod: {short(scheduled.message)}; {NODE_REMEDY}"
-        return Obstacle(Reason.UNSCHEDULABLE, text)
+        text = f"no node takes the pod: {short(scheduled.message)}"
+        return Obstacle(Reason.UNSCHEDULABLE, text, NODE_REMEDY)
     statuses = pod.status.container_statuses
     waiting = next((s.state.waiting for s in statuses if s.name == CONTAINER), None)
     return _container_wait(waiting) if waiting is not None else None
@@ -126,11 +126,10 @@ def _container_wait(waiting: Waiting) -> Obstacle | None:
     # The kubelet alternates between the error and its back-off from it: said as the same.
     said = short(waiting.message.rpartition("ErrImagePull: ")[2])
     if waiting.reason in IMAGE_REASONS:
-        text = f"the image cannot be had: {said}; {IMAGE_REMEDY}"
-        return Obstacle(Reason.IMAGE_PULL, text)
+        return Obstacle(Reason.IMAGE_PULL, f"the image cannot be had: {said}", IMAGE_REMEDY)
     if waiting.reason in CONFIG_REASONS:
-        text = f"the container cannot be made: {said}; {CONFIG_REMEDY}"
-        return Obstacle(Reason.CONTAINER_CONFIG, text)
+        text = f"the container cannot be made: {said}"
+        return Obstacle(Reason.CONTAINER_CONFIG, text, CONFIG_REMEDY)
     return None
 
 

@@ -10,7 +10,8 @@ import msgspec
 
 from controller.api.read import read_metadata, read_status
 from controller.api.reasons import Reason
-from controller.core.decide import Decision, decide
+from controller.core.decide import decide
+from controller.core.draft import Decision
 from controller.core.unreadable import refuse_unreadable
 from controller.errors import SpecError
 from controller.kube.client import Client
