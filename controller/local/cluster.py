@@ -5,7 +5,7 @@ import contextlib
 import sys
 from collections.abc import Coroutine, Sequence
 
-from controller.core.actions import Action, StartStage, StopStage
+from controller.core.actions import Action, StartErrand, StartStage, StopStage
 from controller.core.children import Child
 from controller.local.process import GRACE_S, Clock, Places, StageProcess, spawn
 
@@ -47,6 +47,8 @@ class ProcessCluster:
                     await self._start(action)
                 case StopStage():
                     self._stop(action.name)
+                case StartErrand():
+                    raise NotImplementedError
 
     async def wait(self, timeout_s: float | None) -> None:
         """Return when a stage ended, when ``wake`` was called, or when the time is over."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from controller.kube.objects import Key, KubeObject
 from controller.shell.kinds import JOB_LABEL, UID_LABEL
@@ -66,3 +66,27 @@ def owner_key_of(child: KubeObject) -> Key | None:
     """The key of the FineTuneJob that a Job or Pod says it belongs to."""
     name = child.metadata.labels.get(JOB_LABEL)
     return (child.metadata.namespace, name) if name else None
+
+
+class _BaseStatusGlance(Struct, rename="camel"):
+    """What of a BaseModel's status a job can see; not when it was looked at last."""
+
+    conditions: Raw = Raw(b"")
+    latest: Raw = Raw(b"")
+    candidate: Raw = Raw(b"")
+    source_hash: str = ""
+
+
+def shown_to_jobs(stored: JobObject) -> tuple[bytes, ...]:
+    """What the jobs that name a BaseModel are woken for, when it changes."""
+    try:
+        status = msgspec.json.decode(stored.status, type=_BaseStatusGlance)
+    except msgspec.MsgspecError:
+        status = _BaseStatusGlance()
+    seen = (status.conditions, status.latest, status.candidate)
+    return (bytes(stored.spec), *(bytes(part) for part in seen), status.source_hash.encode())
+
+
+def uid_of(obj: KubeObject) -> Iterable[str]:
+    """Index: an object by its own uid."""
+    return (obj.metadata.uid,)

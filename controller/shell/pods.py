@@ -7,7 +7,7 @@ from datetime import datetime
 
 from controller.api.reasons import Reason
 from controller.core.children import Ending, Obstacle
-from controller.core.last_word import Word, parse_last_word
+from controller.core.last_word import ErrandWord, Word, parse_errand_word, parse_last_word
 from controller.shell.records import Pod, PodCondition, Terminated, Waiting
 from controller.shell.template import CONTAINER
 from trainer.contract.failures import EXIT_CODES, FailureClass
@@ -66,10 +66,17 @@ def terminated(pod: Pod) -> Terminated | None:
 
 def word_of(pod: Pod) -> Word:
     """The stage's last word, or nothing."""
+    return parse_last_word(_message_of(pod))
+
+
+def errand_word_of(pod: Pod) -> ErrandWord:
+    """An errand's last word, or nothing."""
+    return parse_errand_word(_message_of(pod))
+
+
+def _message_of(pod: Pod) -> bytes:
     end = terminated(pod)
-    if end is None:
-        return None, None
-    return parse_last_word(end.message.encode(errors="replace")[:MAX_MESSAGE_BYTES])
+    return end.message.encode(errors="replace")[:MAX_MESSAGE_BYTES] if end is not None else b""
 
 
 def ended_at(pod: Pod) -> datetime | None:

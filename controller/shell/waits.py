@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from controller.api.reasons import Reason
-from controller.core.children import Child, Obstacle
+from controller.core.children import AnyChild, Obstacle
 from controller.kube.client import Client
 from controller.kube.errors import KubeError
 from controller.kube.resources import CORE_EVENTS
@@ -104,7 +104,7 @@ def _without_suffix(found: re.Match[str]) -> str:
 class Awaited:
     """A child that has not started."""
 
-    child: Child
+    child: AnyChild
     subject: str
     """Whose events say why: the uid of its pod, or of its Job where there is no pod."""
     since: datetime

@@ -9,10 +9,16 @@ from controller.kube.objects import Key, KubeObject, OwnerReference, key_of
 from controller.kube.reflector import Reflector
 from controller.kube.resources import JOBS, PODS
 from controller.shell.ended import EndedPods
-from controller.shell.glance import base_models_of, owner_key_of, owner_uid_of
-from controller.shell.kinds import BASEMODELS, CHILD_SELECTOR, FINETUNEJOBS
+from controller.shell.glance import (
+    base_models_of,
+    owner_key_of,
+    owner_uid_of,
+    shown_to_jobs,
+    uid_of,
+)
+from controller.shell.kinds import BASEMODELS, CHILD_SELECTOR, ERRAND_LABEL, FINETUNEJOBS
 from controller.shell.ledger import Ledger
-from controller.shell.observe import BASE_INDEX, OWNER_INDEX, Caches
+from controller.shell.looks import BASE_INDEX, OWNER_INDEX, UID_INDEX, Caches
 from controller.shell.records import Job, JobObject, Pod
 
 
@@ -28,6 +34,9 @@ class Watches:
     """A FineTuneJob is gone."""
     forget_wait: Callable[[str], None]
     """A Job is gone, or a pod is past waiting; by uid."""
+    wake_base: Callable[[Key], None]
+    forget_base: Callable[[JobObject], None]
+    """A BaseModel is gone."""
     jobs: Reflector[JobObject] = field(init=False)
     base_models: Reflector[JobObject] = field(init=False)
     children: Reflector[Job] = field(init=False)
@@ -44,7 +53,11 @@ class Watches:
             on_change=self.job_changed,
         )
         self.base_models = Reflector(
-            self.client, BASEMODELS, JobObject, on_change=self.base_model_changed
+            self.client,
+            BASEMODELS,
+            JobObject,
+            indexes={UID_INDEX: uid_of},
+            on_change=self.base_model_changed,
         )
         self.children = Reflector(
             self.client,
@@ -94,13 +107,19 @@ class Watches:
             self.wake(key_of(new))
 
     def base_model_changed(self, old: JobObject | None, new: JobObject | None) -> None:
-        """Every FineTuneJob that names the BaseModel has news."""
+        """A BaseModel has news for itself, and perhaps for every FineTuneJob that names it."""
+        if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+            self.forget_base(old)
+        if new is not None and not self.ledger.is_own(new):
+            self.wake_base(key_of(new))
+        if old is not None and new is not None and shown_to_jobs(old) == shown_to_jobs(new):
+            return  # a look that found nothing new: nobody needs to hear of it
         namespace, name = key_of(self._there(old, new))
         for job in self.jobs.store.by_index(BASE_INDEX, f"{namespace}/{name}"):
             self.wake(key_of(job))
 
     def child_changed(self, old: Job | None, new: Job | None) -> None:
-        """The FineTuneJob of a Job has news."""
+        """The object of a Job has news."""
         child: Job = self._there(old, new)
         if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
             self.ledger.gone(next(iter(owner_uid_of(old)), ""), old)
@@ -109,7 +128,7 @@ class Watches:
         self._wake_owner(child)
 
     def pod_changed(self, old: Pod | None, new: Pod | None) -> None:
-        """The FineTuneJob of a pod has news."""
+        """The object of a pod has news."""
         pod: Pod = self._there(old, new)
         if new is None or pod.status.phase not in ("", "Pending"):
             self.forget_wait(pod.metadata.uid)
@@ -129,6 +148,10 @@ class Watches:
             self.ended.keep(owner.uid, pod)
 
     def _wake_owner(self, child: KubeObject) -> None:
+        if ERRAND_LABEL in child.metadata.labels:
+            for base in self.base_models.store.by_index(UID_INDEX, _uid_label(child)):
+                self.wake_base(key_of(base))
+            return
         key = owner_key_of(child)
         if key is not None:
             self.wake(key)
@@ -136,6 +159,10 @@ class Watches:
     @staticmethod
     def _there(old: Any, new: Any) -> Any:  # noqa: ANN401 - an object of either side
         return old if new is None else new
+
+
+def _uid_label(child: KubeObject) -> str:
+    return next(iter(owner_uid_of(child)), "")
 
 
 def controller_of(obj: KubeObject) -> OwnerReference | None:

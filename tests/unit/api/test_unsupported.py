@@ -58,7 +58,6 @@ def test_a_spec_that_asks_for_nothing_of_the_kind_passes(sections):
     ("spec", "field"),
     [
         ({"source": {"git": {"url": "https://acme.dev/m"}}}, "spec.source.git"),
-        ({"writeBack": {"git": {"url": "https://acme.dev/m"}}}, "spec.writeBack"),
     ],
 )
 def test_so_is_one_of_a_base_model(spec, field):
