@@ -16,6 +16,11 @@ class StartStage:
     image: str = ""
     """Container image; empty where stages are processes."""
 
+    @property
+    def command(self) -> str:
+        """As in ``python -m trainer <command>``."""
+        return self.request.stage.value
+
 
 @dataclass(frozen=True)
 class StartErrand:
@@ -23,7 +28,14 @@ class StartErrand:
 
     name: str
     request: ResolveRequest | WriteBackRequest
+    source_hash: str
+    """What it is about."""
     image: str = ""
+
+    @property
+    def command(self) -> str:
+        """As in ``python -m trainer <command>``."""
+        return self.request.errand.value
 
 
 @dataclass(frozen=True)

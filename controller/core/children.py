@@ -77,6 +77,8 @@ class AnyChild:
     """What keeps its pod from running."""
     log: str = ""
     """Where a person finds its log."""
+    progress: Progress | None = None
+    """Where it stands, if it said so; an errand says nothing."""
 
     @property
     def is_unfinished(self) -> bool:
@@ -127,7 +129,17 @@ class Child(AnyChild):
     """What it was started for: the digest, or as much of it as its label holds."""
     outcome: Outcome | None = None
     details: Details | None = None
-    progress: Progress | None = None
+
+    @property
+    def title(self) -> str:
+        """The stage, and which attempt it is unless it is the first."""
+        again = f", attempt {self.attempt}" if self.attempt > 1 else ""
+        return f"{self.stage.value}{again}"
+
+    @property
+    def work(self) -> str:
+        """The command."""
+        return self.stage.value
 
     def last_word(self, uid: str) -> Outcome | None:
         """Its outcome, if it speaks for this very attempt."""

@@ -4,12 +4,10 @@ Nothing is kept between invocations but logs: an object is new each time, and fi
 before in its output.
 """
 
-import asyncio
-import signal
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from controller.api.basemodel import BaseModelObject
 from controller.api.conditions import ConditionType
@@ -22,44 +20,16 @@ from controller.core.draft import Decision
 from controller.core.observed import Observed, Settings
 from controller.local.cluster import ProcessCluster
 from controller.local.process import Clock
+from controller.local.stopping import StopRequest
 from controller.local.view.live import View
 from trainer.contract.request import Stage
 
 SETTINGS = Settings(retry_base_s=2.0, retry_cap_s=60.0, waits_heal=False)
 """A person is waiting: shorter pauses than on a cluster, and none for what only they can bring."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ObjectT = TypeVar("ObjectT", FineTuneJob, BaseModelObject)
 
 Publish = Callable[[FineTuneJob], None]
-
-
-@dataclass
-class StopRequest:
-    """Whether the person asked to stop; asking again means now."""
-
-    count: int = 0
-    wake: Callable[[], None] = lambda: None
-    kill: Callable[[], None] = lambda: None
-
-    def ask(self) -> None:
-        """Once: suspend. Twice: kill."""
-        self.count += 1
-        if self.count > 1:
-            self.kill()
-        self.wake()
-
-
-@contextmanager
-def translated_signals(stop: StopRequest) -> Iterator[None]:
-    """Signals of the terminal become requests to stop while the loop runs."""
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop.ask)
-    try:
-        yield
-    finally:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
 
 
 @dataclass
@@ -144,7 +114,7 @@ class LocalRun:
         return min(known) if known else None
 
 
-def fresh(job: FineTuneJob) -> FineTuneJob:
+def fresh(obj: ObjectT) -> ObjectT:
     """The object as an API server would have just created it."""
-    metadata = job.metadata.model_copy(update={"uid": str(uuid.uuid4()), "generation": 1})
-    return job.model_copy(update={"metadata": metadata, "status": type(job.status)()})
+    metadata = obj.metadata.model_copy(update={"uid": str(uuid.uuid4()), "generation": 1})
+    return obj.model_copy(update={"metadata": metadata, "status": type(obj.status)()})

@@ -12,7 +12,7 @@ them live before you believe it (``lacks_word``).
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
@@ -75,15 +75,15 @@ def children_of(
         run, stage, attempt = place
         alive = (pod for pod in pods if _controller(pod) == told_by.metadata.uid)
         newest = max((pod for pod in alive if not is_over(pod)), key=_age, default=None)
+        heard = progress.get(newest.metadata.uid) if newest is not None else None
         return Child(
-            **vars(known),
+            **vars(replace(known, progress=heard)),
             run=run,
             stage=stage,
             attempt=attempt,
             spec_hash=told_by.metadata.labels.get(kinds.SPEC_HASH_LABEL, ""),
             outcome=outcome,
             details=details,
-            progress=progress.get(newest.metadata.uid) if newest is not None else None,
         )
 
     sort = Sort(place_of, lambda pod: word_of(pod)[0] is not None, make)

@@ -34,8 +34,7 @@ def errand_manifest(base: BaseModelObject, action: StartErrand, pods: PodSetting
         ERRAND_REQUESTS,
         deadline_s=ERRAND_DEADLINE_S[request.errand],
     )
-    recorded = base.status.errand
-    labels = errand_labels(request, (recorded and recorded.source_hash) or "")
+    labels = errand_labels(request, action.source_hash)
     owner = owner_of(KIND, base.metadata)
     return manifest(action.name, owner, labels, work, pods)
 

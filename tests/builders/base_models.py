@@ -182,12 +182,11 @@ class BaseScene:
 
     def _with_errand(self, action: StartErrand) -> "BaseScene":
         assert all(child.name != action.name for child in self.children), "a name used twice"
-        recorded = self.base.status.errand
         child = ErrandChild(
             name=action.name,
             errand=action.request.errand,
             number=action.request.number,
-            source_hash=recorded.source_hash or "",
+            source_hash=action.source_hash,
             state=ChildState.RUNNING,
             started=self.now,
         )

@@ -18,6 +18,16 @@ class ErrandChild(AnyChild):
     outcome: ErrandOutcome | None = None
     details: ErrandDetails | None = None
 
+    @property
+    def title(self) -> str:
+        """What people see of it while it works."""
+        return self.errand.value
+
+    @property
+    def work(self) -> str:
+        """The command."""
+        return self.errand.value
+
     def last_word(self, uid: str) -> ErrandOutcome | None:
         """Its outcome, if it speaks for this very errand."""
         said = self.outcome

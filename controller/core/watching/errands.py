@@ -127,7 +127,7 @@ def _start(turn: BaseTurn) -> StartErrand:
     name = errand_name(base.name, base.uid, errand=errand.errand, number=errand.number)
     is_look = errand.errand is Errand.RESOLVE
     request = _look_request(turn) if is_look else _write_back_request(turn)
-    return StartErrand(name, request, turn.observed.settings.image)
+    return StartErrand(name, request, errand.source_hash or "", turn.observed.settings.image)
 
 
 def _look_request(turn: BaseTurn) -> ResolveRequest:
