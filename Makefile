@@ -18,7 +18,7 @@ export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration e2e e2e-images e2e-check images \
-  programs generate verify quickstart quickstart-not-needed quickstart-base bench-progress bench-verdict clean
+  programs generate verify quickstart quickstart-not-needed quickstart-base bench-progress bench-verdict bench-basemodels clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ bench-progress: setup programs ## Does a pod that hangs delay the others? On a r
 
 bench-verdict: setup ## Simulate the verdict: error, coverage and power per cell
 	@PYTHONPATH=. $(BIN)/python bench/verdict.py
+
+bench-basemodels: setup programs ## What watching 1,000 base models costs. On a real API server
+	@PYTHONPATH=.:tests $(BIN)/python bench/basemodels.py
 
 clean: ## Remove what the quickstarts made
 	rm -rf $(QUICKSTART)/build $(NOT_NEEDED)/build
