@@ -18,11 +18,12 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
+from controller.api.basemodel import BaseModelObject
 from controller.api.crd import crd_documents
 from controller.errors import UserError
 from controller.local.answers import AnswerError
 from controller.local.cluster import TRAINER
-from controller.local.ends import End, Exit, worst
+from controller.local.ends import BaseEnd, End, Exit, worst
 from controller.local.files import JobFile, read_job_file
 from controller.local.lineage import (
     Target,
@@ -35,6 +36,7 @@ from controller.local.reports import fetch_report
 from controller.local.session import Session
 from controller.local.statusfile import StatusFile
 from controller.local.view import figures
+from controller.local.view.basemodels import show_base_models, show_look_failure
 from controller.local.view.diff import show_diff
 from controller.local.view.ends import show_check, show_end
 from controller.local.view.history import show_history
@@ -94,16 +96,19 @@ def run(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the jobs of FILE on this machine, one after the other."""
-    jobs = opened(file)
+    """Look at the base models of FILE, then run its jobs on this machine, one after the other."""
+    jobs = opened(file, needs_job=False)
     session = a_session(jobs)
     session.status_file = StatusFile(output_status) if output_status else None
     out = Console(stderr=as_json)
+    bases = looked(session, jobs.needed(), as_json=as_json)
+    if not jobs.jobs:
+        show_base_models(out, bases)
     ends = [with_report(end) for end in session.run(jobs.jobs)]
     for end in ends:
         show_end(out, Console(stderr=True), end)
     if as_json:
-        print_json({"jobs": [end.document() for end in ends]})
+        print_json(documents(ends, bases))
     was_cut = len(ends) < len(jobs.jobs)
     code = Exit.INTERRUPTED if was_cut else worst([end.code for end in ends])
     if code is Exit.DONE and fail_unless and not all(end.is_promoted for end in ends):
@@ -118,11 +123,12 @@ def check(file: JobFileArgument, as_json: JsonOption = False) -> None:
     session = a_session(jobs)
     session.last_stage = Stage.PREPARE
     out = Console(stderr=as_json)
+    bases = looked(session, jobs.needed(), as_json=as_json, writes=False)
     ends = session.run(jobs.jobs)
     for end in ends:
         show_check(out, Console(stderr=True), end)
     if as_json:
-        print_json({"jobs": [end.document() for end in ends]})
+        print_json(documents(ends, bases))
     raise typer.Exit(int(worst([end.code for end in ends])))
 
 
@@ -208,10 +214,10 @@ def crd(as_json: JsonOption = False) -> None:
         typer.echo(yaml.dump_all(documents, Dumper=PlainDumper, sort_keys=False), nl=False)
 
 
-def opened(file: Path) -> JobFile:
+def opened(file: Path, *, needs_job: bool = True) -> JobFile:
     """The objects of the file, or every problem in it and exit code 2."""
     try:
-        return read_job_file(file)
+        return read_job_file(file, needs_job=needs_job)
     except UserError as error:
         problems = [str(problem) for problem in error.problems]
         raise typer.Exit(complain(problems, Exit.USERS)) from None
@@ -238,6 +244,28 @@ def answering() -> Iterator[None]:
 def a_session(jobs: JobFile) -> Session:
     """A session that shows its progress on standard error."""
     return Session(Console(stderr=True), jobs.base_models, command=trainer_command())
+
+
+def looked(
+    session: Session, bases: Sequence[BaseModelObject], *, as_json: bool, writes: bool = True
+) -> list[BaseEnd]:
+    """The base models with what was found; the first that cannot be used ends the command."""
+    ends = session.look(bases, writes=writes)
+    failed = next((end for end in ends if end.code is not Exit.DONE), None)
+    if failed is None:
+        return ends
+    if as_json:
+        print_json(documents([], ends))
+    show_look_failure(Console(stderr=True), failed)
+    raise typer.Exit(int(failed.code))
+
+
+def documents(ends: Sequence[End], bases: Sequence[BaseEnd]) -> dict[str, Any]:
+    """For ``--json``."""
+    return {
+        "baseModels": [base.document() for base in bases],
+        "jobs": [end.document() for end in ends],
+    }
 
 
 def with_report(end: End) -> End:

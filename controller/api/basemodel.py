@@ -62,10 +62,20 @@ class ErrandStatus(Wire):
     source_hash: Digest | None = Field(
         default=None, description="The source, or place to write to, that it is about."
     )
-    failures: int = Field(default=0, ge=0, description="Errands of this kind in a row that failed.")
-    not_before: Time | None = Field(default=None, description="Earliest start of the next one.")
     start_time: Time | None = Field(default=None, description="When it was recorded.")
     end_time: Time | None = Field(default=None, description="When its end was seen.")
+
+
+class ErrandFailure(Wire):
+    """Why the newest errand of a kind did not do its work, until one of that kind does."""
+
+    reason: str = Field(max_length=64, description="Failure class, or the cause that narrows it.")
+    message: str = Field(default="", max_length=1024, description="In the errand's own words.")
+    failures: int = Field(default=1, ge=1, description="Errands of this kind in a row that failed.")
+    not_before: Time | None = Field(default=None, description="Earliest start of the next one.")
+    source_hash: Digest | None = Field(
+        default=None, description="What it was about; a change of that makes it void."
+    )
 
 
 class WrittenRevision(Wire):
@@ -74,6 +84,9 @@ class WrittenRevision(Wire):
     revision: str = Field(max_length=200, description="Revision that was written.")
     commit: str = Field(
         default="", max_length=64, description="Commit that wrote it; empty: it was there already."
+    )
+    target_hash: Digest | None = Field(
+        default=None, description="The writeBack section that it was written by."
     )
 
 
@@ -104,6 +117,12 @@ class BaseModelStatus(Wire):
         description="Which objects of the source were read already.",
     )
     errand: ErrandStatus | None = Field(default=None, description="The newest errand.")
+    look_failure: ErrandFailure | None = Field(
+        default=None, description="Why the last look failed; latest stays usable."
+    )
+    write_back_failure: ErrandFailure | None = Field(
+        default=None, description="Why latest could not be written back."
+    )
     last_handled_check: str | None = Field(
         default=None, max_length=256, description="Last value of the check annotation seen."
     )

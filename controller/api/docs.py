@@ -10,7 +10,7 @@ from controller.api.finetunejob import KIND as FINE_TUNE_JOB
 from controller.api.meta import API_VERSION
 from controller.api.reasons import Reason
 from controller.api.structural import INT_OR_STRING, Schema, is_decimal, is_leaf, walk
-from controller.api.unsupported import BASE_MODEL_REFUSALS, REFUSALS
+from controller.api.unsupported import REFUSALS
 
 HEAD = f"""# API reference
 
@@ -53,7 +53,7 @@ def _kind(kind: Kind) -> str:
 def _spec_rows(spec: Schema, *, is_job: bool) -> Iterator[str]:
     later = {
         row.path: f" **Later**{f': {row.values}' if row.values else ''}."
-        for row in (REFUSALS if is_job else BASE_MODEL_REFUSALS)
+        for row in (REFUSALS if is_job else ())
     }
     required = set(_required(spec))
     for path, field in walk(spec):

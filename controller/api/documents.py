@@ -21,7 +21,7 @@ from controller.api.mistakes import missing_field, unknown_field, wrong_value
 from controller.api.paths import Path, absolute, at, document_path, dotted, values
 from controller.api.rules import RULES, Rule
 from controller.api.structural import Schema, structural_schema
-from controller.api.unsupported import BASE_MODEL_REFUSALS, REFUSALS, refused
+from controller.api.unsupported import refused
 from controller.api.yamltree import Tree, read_trees
 from controller.errors import Problem, SpecError
 
@@ -193,10 +193,9 @@ class _Reader:
 
     def _refuse(self, kind: str, written: dict[str, Any]) -> None:
         spec = written.get("spec")
-        if not isinstance(spec, dict):
+        if kind != FineTuneJob.__name__ or not isinstance(spec, dict):
             return
-        table = REFUSALS if kind == FineTuneJob.__name__ else BASE_MODEL_REFUSALS
-        for path, message in refused(spec, table):
+        for path, message in refused(spec):
             place: Path = ("spec", *path.split("."))
             if place not in self._bad:
                 self._add(place, message)

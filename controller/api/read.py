@@ -41,7 +41,7 @@ def read_base_model(metadata: Mapping[str, Any], spec: bytes, status: bytes) -> 
     Raises:
         SpecError: The spec has something in it that this release cannot read.
     """
-    return _object(BaseModelObject, metadata, spec, _status(BaseModelStatus, status))
+    return _object(BaseModelObject, metadata, spec, read_base_model_status(status))
 
 
 def read_metadata(metadata: Mapping[str, Any]) -> ObjectMeta:
@@ -54,6 +54,14 @@ def read_status(status: bytes) -> FineTuneJobStatus:
     read = _status(FineTuneJobStatus, status)
     run = read.run
     return read.model_copy(update={"run": None}) if run and not _is_whole(run) else read
+
+
+def read_base_model_status(status: bytes) -> BaseModelStatus:
+    """As much of a stored status as makes sense; an errand that names nothing is none."""
+    read = _status(BaseModelStatus, status)
+    errand = read.errand
+    is_whole = errand is None or (errand.number and errand.errand and errand.source_hash)
+    return read if is_whole else read.model_copy(update={"errand": None})
 
 
 def _is_whole(run: RunStatus) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.api.basemodel import BaseModelSpec
 from controller.api.finetunejob import FineTuneJobSpec
 
 Asks = Callable[[Any], bool]
@@ -59,21 +58,16 @@ REFUSALS: tuple[Refusal, ...] = (
 )
 """Of a FineTuneJob, by path below ``spec``, in the order of the spec."""
 
-BASE_MODEL_REFUSALS: tuple[Refusal, ...] = (
-    _set("writeBack", "remove it, and change revisions by hand"),
-)
 
-
-def unsupported(spec: FineTuneJobSpec | BaseModelSpec) -> list[str]:
+def unsupported(spec: FineTuneJobSpec) -> list[str]:
     """What this release refuses of a spec: one sentence each, with its field."""
-    table = REFUSALS if isinstance(spec, FineTuneJobSpec) else BASE_MODEL_REFUSALS
     written = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return [f"spec.{path}: {message}" for path, message in refused(written, table)]
+    return [f"spec.{path}: {message}" for path, message in refused(written)]
 
 
-def refused(spec: Mapping[str, Any], table: tuple[Refusal, ...]) -> Iterator[tuple[str, str]]:
+def refused(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Path and message of every refused field of a spec as it is written."""
-    for row in table:
+    for row in REFUSALS:
         value = _at(spec, row.path)
         if row.asks(value):
             yield row.path, f"{_shown(value)}{NOT_YET}; {row.remedy}"

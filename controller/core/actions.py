@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from trainer.contract.errand import ResolveRequest, WriteBackRequest
 from trainer.contract.request import StageRequest
 
 
@@ -15,6 +16,27 @@ class StartStage:
     image: str = ""
     """Container image; empty where stages are processes."""
 
+    @property
+    def command(self) -> str:
+        """As in ``python -m trainer <command>``."""
+        return self.request.stage.value
+
+
+@dataclass(frozen=True)
+class StartErrand:
+    """The same for an errand of a BaseModel."""
+
+    name: str
+    request: ResolveRequest | WriteBackRequest
+    source_hash: str
+    """What it is about."""
+    image: str = ""
+
+    @property
+    def command(self) -> str:
+        """As in ``python -m trainer <command>``."""
+        return self.request.errand.value
+
 
 @dataclass(frozen=True)
 class StopStage:
@@ -24,7 +46,7 @@ class StopStage:
     why: str
 
 
-Action = StartStage | StopStage
+Action = StartStage | StartErrand | StopStage
 
 
 @dataclass(frozen=True)

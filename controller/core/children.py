@@ -1,8 +1,9 @@
-"""A stage as the core sees it: one Job on a cluster, one process on a laptop."""
+"""A stage or errand as the core sees it: one Job on a cluster, one process on a laptop."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from controller.api.reasons import Reason
 from trainer.contract.failures import FAILURE_OF_EXIT_CODE, FailureClass
@@ -16,8 +17,15 @@ class Obstacle:
     """What keeps a stage from starting; it may pass without a change of the spec."""
 
     reason: Reason
-    message: str
-    """What is wrong, where, and what to do."""
+    said: str
+    """What is wrong, and where."""
+    remedy: str = ""
+    """What to do, where the object is a FineTuneJob; others say what fits them."""
+
+    @property
+    def message(self) -> str:
+        """Both, for people."""
+        return f"{self.said}; {self.remedy}" if self.remedy else self.said
 
 
 @dataclass(frozen=True)
@@ -39,23 +47,27 @@ class ChildState(StrEnum):
     """No pod of it is alive."""
 
 
-@dataclass(frozen=True)
-class Child:
-    """One attempt at a stage of a run of the observed object (never somebody else's)."""
+class Told(Protocol):
+    """What every last word has in it."""
+
+    @property
+    def failure(self) -> FailureClass | None:
+        """None: it did its work."""
+
+    @property
+    def message(self) -> str:
+        """Why not, for people."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyChild:
+    """One Job or process of an object, whatever its work is."""
 
     name: str
-    run: int
-    stage: Stage
-    attempt: int
-    spec_hash: str
-    """What it was started for: the digest, or as much of it as its label holds."""
     state: ChildState
-    outcome: Outcome | None = None
-    details: Details | None = None
     exit_code: int | None = None
     started: datetime | None = None
     finished: datetime | None = None
-    progress: Progress | None = None
     is_stopped: bool = False
     """It was told to stop (a Job's deletionTimestamp), so its end is nobody's failure."""
     disruption: str = ""
@@ -65,23 +77,16 @@ class Child:
     """What keeps its pod from running."""
     log: str = ""
     """Where a person finds its log."""
+    progress: Progress | None = None
+    """Where it stands, if it said so; an errand says nothing."""
 
     @property
     def is_unfinished(self) -> bool:
         """Whether something of it may still be alive."""
         return self.state is not ChildState.FINISHED
 
-    def last_word(self, uid: str) -> Outcome | None:
-        """Its outcome, if it speaks for this very attempt."""
-        said = self.outcome
-        if said is None:
-            return None
-        told = (said.uid, said.run, said.stage, said.attempt)
-        return said if told == (uid, self.run, self.stage, self.attempt) else None
-
-    def failure(self, uid: str) -> tuple[FailureClass, str] | None:
+    def why_failed(self, said: Told | None) -> tuple[FailureClass, str] | None:
         """Why it did not do its work; None when it did. Exit 0 without a word is no success."""
-        said = self.last_word(uid)
         if said is not None and said.failure is not None:
             return self._as_told(said.failure, said.message or said.failure.value)
         if said is not None and self.exit_code in (0, None):
@@ -111,3 +116,39 @@ class Child:
         end = "and without an exit code" if code is None else f"with exit code {code}"
         kind = FAILURE_OF_EXIT_CODE.get(code or 1, FailureClass.UNEXPECTED)
         return kind, f"ended {word} its outcome {end}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child(AnyChild):
+    """One attempt at a stage of a run of the observed object (never somebody else's)."""
+
+    run: int
+    stage: Stage
+    attempt: int
+    spec_hash: str
+    """What it was started for: the digest, or as much of it as its label holds."""
+    outcome: Outcome | None = None
+    details: Details | None = None
+
+    @property
+    def title(self) -> str:
+        """The stage, and which attempt it is unless it is the first."""
+        again = f", attempt {self.attempt}" if self.attempt > 1 else ""
+        return f"{self.stage.value}{again}"
+
+    @property
+    def work(self) -> str:
+        """The command."""
+        return self.stage.value
+
+    def last_word(self, uid: str) -> Outcome | None:
+        """Its outcome, if it speaks for this very attempt."""
+        said = self.outcome
+        if said is None:
+            return None
+        told = (said.uid, said.run, said.stage, said.attempt)
+        return said if told == (uid, self.run, self.stage, self.attempt) else None
+
+    def failure(self, uid: str) -> tuple[FailureClass, str] | None:
+        """Why it did not do its work; None when it did."""
+        return self.why_failed(self.last_word(uid))

@@ -4,7 +4,7 @@ A condition keeps its ``lastTransitionTime`` while its status stays the same, so
 again about a quiet object changes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -69,6 +69,17 @@ def put_state(
         (C.SUCCEEDED, row.succeeded),
         (C.FINISHED, row.finished),
     )
+    return put_each(conditions, stamp, truths, reason, message)
+
+
+def put_each(
+    conditions: Sequence[Condition],
+    stamp: Stamp,
+    truths: Iterable[tuple[ConditionType, ConditionStatus | None]],
+    reason: Reason,
+    message: str,
+) -> list[Condition]:
+    """The conditions with each of these set, or absent where its truth is None."""
     result = list(conditions)
     for kind, truth in truths:
         result = (

@@ -1,11 +1,10 @@
 """The one decision: observed -> actions, next status, events. Pure; the steps are the order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from controller.api.status import FineTuneJobStatus
-from controller.core.actions import Action, Event
 from controller.core.begin import begin_wanted_work, keep_record_true, start_recorded_attempt
+from controller.core.draft import Decision
 from controller.core.follow import follow_attempt
 from controller.core.gate import (
     await_base_model,
@@ -48,27 +47,12 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Decision:
-    """What the shell executes: actions in order, then one status write, then the events.
-
-    ``requeue_after_s`` of 0 means: once the status is stored, decide again at once.
-    """
-
-    actions: tuple[Action, ...]
-    status: FineTuneJobStatus
-    events: tuple[Event, ...]
-    requeue_after_s: float | None
-
-
-def decide(observed: Observed) -> Decision:
+def decide(observed: Observed) -> Decision[FineTuneJobStatus]:
     """What to do now, and what to say of it."""
-    turn = Turn(observed, read_intent(observed.job), observed.job.status)
+    job = observed.job
+    turn = Turn(observed=observed, intent=read_intent(job), status=job.status)
     for step in STEPS:
         turn = step(turn)
         if turn.is_over:
             break
-    turn = look_again_after_end(turn)
-    generation = observed.job.metadata.generation
-    said = turn.saying(observed_generation=max(generation, turn.status.observed_generation))
-    return Decision(said.actions, said.status, said.events, said.requeue_after_s)
+    return look_again_after_end(turn).decided(job.metadata.generation)

@@ -184,7 +184,9 @@ def is_retrain_due(observed: Observed) -> bool:
     if not is_following(observed) or observed.job.status.run is None:
         return False
     anyhow = replace(observed, retrain_position=0)
-    found = standing(Turn(anyhow, read_intent(anyhow.job), anyhow.job.status))
+    found = standing(
+        Turn(observed=anyhow, intent=read_intent(anyhow.job), status=anyhow.job.status)
+    )
     return found is not None and found.is_due
 
 

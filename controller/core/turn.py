@@ -1,32 +1,26 @@
 """One decision in the making: what was observed, and what the steps have made of it so far."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from controller.api.conditions import ConditionStatus, ConditionType
 from controller.api.reasons import Reason
 from controller.api.status import FineTuneJobStatus, RunStatus, Trigger
-from controller.core.actions import Action, Event, StopStage
-from controller.core.children import Child, ChildState
+from controller.core.children import Child
 from controller.core.conditions import Stamp, State, put, put_state
+from controller.core.draft import Draft
 from controller.core.intent import Intent, Want
 from controller.core.naming import short_hash
 from controller.core.observed import Observed
 from trainer.contract.request import Stage
 
 
-@dataclass(frozen=True)
-class Turn:
+@dataclass(frozen=True, kw_only=True)
+class Turn(Draft[FineTuneJobStatus]):
     """Steps take one and return one; nothing in it is changed in place."""
 
     observed: Observed
     intent: Intent
-    status: FineTuneJobStatus
-    actions: tuple[Action, ...] = ()
-    events: tuple[Event, ...] = ()
-    requeue_after_s: float | None = None
-    is_over: bool = False
 
     @property
     def run(self) -> RunStatus:
@@ -65,37 +59,9 @@ class Turn:
         """Everything of the object that may still be alive."""
         return tuple(child for child in self.observed.children if child.is_unfinished)
 
-    def over(self) -> "Turn":
-        """No later step has anything to say."""
-        return replace(self, is_over=True)
-
-    def doing(self, *actions: Action) -> "Turn":
-        """With more to do."""
-        return replace(self, actions=(*self.actions, *actions))
-
-    def stopping(self, children: Iterable[Child], why: str) -> "Turn":
-        """With each of the children told to stop, once."""
-        told = {action.name for action in self.actions if isinstance(action, StopStage)}
-        new = [c for c in children if c.state is not ChildState.STOPPING and c.name not in told]
-        return self.doing(*(StopStage(child.name, why) for child in new))
-
-    def telling(self, kind: Literal["Normal", "Warning"], reason: Reason, message: str) -> "Turn":
-        """With one more event."""
-        return replace(self, events=(*self.events, Event(kind, reason, message)))
-
-    def after(self, seconds: float) -> "Turn":
-        """To be decided again after ``seconds``, or earlier."""
-        known = self.requeue_after_s
-        soonest = seconds if known is None else min(seconds, known)
-        return replace(self, requeue_after_s=max(0.0, soonest))
-
     def wanting(self, want: Want, trigger: Trigger = "Spec") -> "Turn":
         """With another idea of what is lacking."""
         return replace(self, intent=replace(self.intent, want=want, trigger=trigger))
-
-    def saying(self, **fields: Any) -> "Turn":  # noqa: ANN401 - fields of the status
-        """With other fields in the next status."""
-        return replace(self, status=self.status.model_copy(update=fields))
 
     def running(self, **fields: Any) -> "Turn":  # noqa: ANN401 - fields of the run
         """With other fields in the next status's run."""

@@ -11,9 +11,9 @@ from controller.api.meta import ObjectMeta
 from controller.api.reasons import Reason
 from controller.api.status import FineTuneJobStatus
 from controller.core.actions import Event, StopStage
-from controller.core.children import Child, ChildState
+from controller.core.children import AnyChild, Child, ChildState
 from controller.core.conditions import Stamp, State, put_state
-from controller.core.decide import Decision
+from controller.core.draft import Decision
 from controller.errors import SpecError
 
 
@@ -23,7 +23,7 @@ def refuse_unreadable(
     children: Sequence[Child],
     error: SpecError,
     now: datetime,
-) -> Decision:
+) -> Decision[FineTuneJobStatus]:
     """Stalled, with every problem and its place."""
     message = "; ".join(str(problem) for problem in error.problems)
     stamp = Stamp(metadata.generation, now)
@@ -37,9 +37,10 @@ def refuse_unreadable(
     )
     is_news = conditions != status.conditions
     events = (Event("Warning", Reason.INVALID_SPEC, message),) if is_news else ()
-    return Decision(_stops(children), refused, events, None)
+    return Decision(stops(children), refused, events, None)
 
 
-def _stops(children: Sequence[Child]) -> tuple[StopStage, ...]:
+def stops(children: Sequence[AnyChild]) -> tuple[StopStage, ...]:
+    """An end to everything that lives and was not told yet."""
     alive = [c for c in children if c.is_unfinished and c.state is not ChildState.STOPPING]
     return tuple(StopStage(child.name, "invalid spec") for child in alive)

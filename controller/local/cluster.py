@@ -5,9 +5,18 @@ import contextlib
 import sys
 from collections.abc import Coroutine, Sequence
 
-from controller.core.actions import Action, StartStage, StopStage
+from controller.core.actions import Action, StartErrand, StartStage, StopStage
 from controller.core.children import Child
-from controller.local.process import GRACE_S, Clock, Places, StageProcess, spawn
+from controller.core.watching.child import ErrandChild
+from controller.local.process import (
+    GRACE_S,
+    AnyProcess,
+    Clock,
+    ErrandProcess,
+    Places,
+    StageProcess,
+    spawn,
+)
 
 TRAINER = (sys.executable, "-P", "-m", "trainer")
 """``-P``: a folder named trainer where the user happens to be is not the trainer."""
@@ -29,6 +38,7 @@ class ProcessCluster:
         self._command = tuple(command)
         self._grace_s = grace_s
         self._stages: dict[str, StageProcess] = {}
+        self._errands: dict[str, ErrandProcess] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         for folder in (places.logs, places.scratch, places.cache):
@@ -39,11 +49,17 @@ class ProcessCluster:
         own = (s for s in self._stages.values() if s.action.request.job.uid == uid)
         return tuple(stage.child() for stage in own)
 
+    def errands(self, uid: str) -> tuple[ErrandChild, ...]:
+        """Every errand started for the object, oldest first."""
+        started = self._errands.values()
+        own = (e for e in started if e.action.request.base_model.uid == uid)
+        return tuple(errand.child() for errand in own)
+
     async def apply(self, actions: Sequence[Action]) -> None:
         """Execute in order."""
         for action in actions:
             match action:
-                case StartStage():
+                case StartStage() | StartErrand():
                     await self._start(action)
                 case StopStage():
                     self._stop(action.name)
@@ -60,7 +76,8 @@ class ProcessCluster:
 
     async def poll(self) -> None:
         """Refresh the progress of everything that runs."""
-        await asyncio.gather(*(stage.poll() for stage in self._alive()))
+        alive = (stage for stage in self._stages.values() if stage.is_alive)
+        await asyncio.gather(*(stage.poll() for stage in alive))
 
     def kill(self) -> None:
         """End everything now, without a checkpoint."""
@@ -72,26 +89,34 @@ class ProcessCluster:
         self.kill()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _start(self, action: StartStage) -> None:
-        if action.name in self._stages:
+    async def _start(self, action: StartStage | StartErrand) -> None:
+        if action.name in self._known():
             return
-        stage = await spawn(action, self._places, command=self._command, clock=self._clock)
-        self._stages[action.name] = stage
-        self._keep(self._settle(stage))
+        spawned = await spawn(action, self._places, command=self._command, clock=self._clock)
+        started: AnyProcess
+        match action:
+            case StartStage():
+                started = self._stages[action.name] = StageProcess(spawned, action=action)
+            case StartErrand():
+                started = self._errands[action.name] = ErrandProcess(spawned, action=action)
+        self._keep(self._settle(started))
 
     def _stop(self, name: str) -> None:
-        stage = self._stages.get(name)
-        if stage is not None and stage.is_alive and not stage.is_stopping:
-            self._keep(stage.stop(self._grace_s))
+        started = self._known().get(name)
+        if started is not None and started.is_alive and not started.is_stopping:
+            self._keep(started.stop(self._grace_s))
 
-    async def _settle(self, stage: StageProcess) -> None:
-        await stage.settle(self._clock)
+    async def _settle(self, started: AnyProcess) -> None:
+        await started.settle(self._clock)
         self.wake()
+
+    def _known(self) -> dict[str, AnyProcess]:
+        return {**self._stages, **self._errands}
 
     def _keep(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _alive(self) -> list[StageProcess]:
-        return [stage for stage in self._stages.values() if stage.is_alive]
+    def _alive(self) -> list[AnyProcess]:
+        return [started for started in self._known().values() if started.is_alive]

@@ -4,12 +4,15 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
+from controller.api.basemodel import BaseModelObject, ErrandFailure
 from controller.api.conditions import ConditionType
 from controller.api.finetunejob import FineTuneJob
 from controller.api.wire import to_document
 from controller.core.conditions import State, find, is_true
 from controller.core.failures import RULES
+from controller.core.watching.failures import REMEDIES, is_users
 from controller.local.reports import FoundReport
+from controller.local.watching import failure_of
 from trainer.contract.failures import FailureClass
 
 
@@ -67,6 +70,51 @@ class End:
             "status": to_document(self.job.status),
             "report": self.report.document if self.report else None,
         }
+
+
+@dataclass(frozen=True)
+class BaseEnd:
+    """What one base model came to."""
+
+    base: BaseModelObject
+    code: Exit
+    log: str = ""
+
+    @property
+    def message(self) -> str:
+        """What its condition Ready says."""
+        ready = find(self.base.status.conditions, ConditionType.READY)
+        failure = failure_of(self.base.status)
+        if failure is not None:
+            return f"BaseModel {self.base.metadata.name}: {failure_message(failure)}"
+        return f"BaseModel {self.base.metadata.name}: {ready.message if ready else 'not looked at'}"
+
+    def document(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "namespace": self.base.metadata.namespace,
+            "name": self.base.metadata.name,
+            "exitCode": int(self.code),
+            "status": to_document(self.base.status),
+        }
+
+
+def failure_message(failure: ErrandFailure) -> str:
+    """In its own words and with the remedy; nobody tries it again by itself here."""
+    remedy = REMEDIES.get(failure.reason, "")
+    parts = [failure.message or failure.reason]
+    parts += [remedy] if remedy and remedy not in failure.message else []
+    return "; ".join(parts)
+
+
+def exit_of_look(base: BaseModelObject, *, was_interrupted: bool) -> Exit:
+    """Whose fault it was that there is no revision, or that it was not written back."""
+    failure = failure_of(base.status)
+    if was_interrupted:
+        return Exit.INTERRUPTED
+    if failure is not None:
+        return Exit.USERS if is_users(failure.reason) else Exit.OURS
+    return Exit.DONE if base.status.latest is not None else Exit.USERS  # suspended, or refused
 
 
 def exit_of(job: FineTuneJob, *, was_interrupted: bool) -> Exit:

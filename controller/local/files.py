@@ -18,8 +18,14 @@ class JobFile:
     jobs: tuple[FineTuneJob, ...]
     base_models: dict[tuple[str, str], BaseModelObject]
 
+    def needed(self) -> list[BaseModelObject]:
+        """The base models that a job names, in the order of the file; all, where there is none."""
+        named = {_key(job) for job in self.jobs}
+        known = self.base_models.items()
+        return [base for key, base in known if key in named or not self.jobs]
 
-def read_job_file(path: Path) -> JobFile:
+
+def read_job_file(path: Path, *, needs_job: bool = True) -> JobFile:
     """Read, parse and check that every reference is answered.
 
     Raises:
@@ -34,7 +40,7 @@ def read_job_file(path: Path) -> JobFile:
         if isinstance(document, BaseModelObject)
     }
     problems = [_missing(path, job) for job in jobs if _key(job) not in {None, *bases}]
-    if not jobs:
+    if not jobs and (needs_job or not bases):
         problems = [Problem(str(path), "has no FineTuneJob; add one")]
     if problems:
         raise SpecError(problems)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from controller.core.last_word import Word, parse_last_word
+from controller.core.last_word import ErrandWord, Word, parse_errand_word, parse_last_word
 from trainer.contract.outcome import MAX_MESSAGE_BYTES, Outcome
 from trainer.contract.request import FILE_ROOT_ENV, StageRequest, request_environment
 
@@ -22,6 +22,11 @@ def read_last_word(path: Path, request: StageRequest) -> Word:
         return outcome, details
     kept, details = parse_last_word(_stored(outcome, request))
     return outcome, details if kept == outcome else None
+
+
+def read_errand_word(path: Path) -> ErrandWord:
+    """The last word of an errand; what is lost of it is lost."""
+    return parse_errand_word(_read(path, MAX_MESSAGE_BYTES))
 
 
 def _stored(outcome: Outcome, request: StageRequest) -> bytes:

@@ -1,4 +1,4 @@
-"""One stage as a process: its environment, its files, its end."""
+"""One stage or errand as a process: its environment, its files, its end."""
 
 import asyncio
 import contextlib
@@ -6,16 +6,19 @@ import os
 import shutil
 import signal
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from controller.core.actions import StartStage
-from controller.core.children import Child, ChildState
-from controller.local.last_word import read_last_word
+from controller.core.actions import StartErrand, StartStage
+from controller.core.children import AnyChild, Child, ChildState
+from controller.core.watching.child import ErrandChild
+from controller.local.last_word import read_errand_word, read_last_word
 from controller.local.poll import read_progress
 from trainer.contract import request as contract
+from trainer.contract.errand import ErrandDetails, ErrandOutcome
 from trainer.contract.outcome import Details, Outcome
 from trainer.contract.progress import Progress
 
@@ -35,37 +38,39 @@ class Places:
 
 
 @dataclass
-class StageProcess:
-    """A stage that was started, and what is known of it."""
+class Spawned:
+    """What every process of ours is when it has just been started."""
 
-    action: StartStage
     process: asyncio.subprocess.Process
     port: int
     log: Path
     scratch: Path
     started: datetime
+
+
+@dataclass
+class AnyProcess(ABC):
+    """A stage or an errand that was started, and what is known of it."""
+
+    spawned: Spawned
     finished: datetime | None = None
-    outcome: Outcome | None = None
-    details: Details | None = None
-    progress: Progress | None = None
     is_stopping: bool = False
+
+    @abstractmethod
+    def read_word(self, message: Path) -> None:
+        """Take the last word from the file that it was left in."""
 
     @property
     def is_alive(self) -> bool:
         """Whether its end has not been recorded yet."""
         return self.finished is None
 
-    async def poll(self) -> None:
-        """Refresh the progress; one that cannot be read leaves the last."""
-        self.progress = await read_progress(self.port, self.action.request) or self.progress
-
     async def settle(self, clock: Clock) -> None:
         """Wait for the end and read the last word."""
-        await self.process.wait()
-        _signal_group(self.process.pid, signal.SIGKILL)  # what it left behind
-        message = self.scratch / "outcome"
-        self.outcome, self.details = read_last_word(message, self.action.request)
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        await self.spawned.process.wait()
+        _signal_group(self.spawned.process.pid, signal.SIGKILL)  # what it left behind
+        self.read_word(self.spawned.scratch / "outcome")
+        shutil.rmtree(self.spawned.scratch, ignore_errors=True)
         self.finished = clock()
 
     async def stop(self, grace_s: float = GRACE_S) -> None:
@@ -74,34 +79,27 @@ class StageProcess:
             return
         self.is_stopping = True
         with contextlib.suppress(ProcessLookupError):
-            self.process.terminate()
+            self.spawned.process.terminate()
         try:
-            await asyncio.wait_for(self.process.wait(), grace_s)
+            await asyncio.wait_for(self.spawned.process.wait(), grace_s)
         except TimeoutError:
             self.kill()
 
     def kill(self) -> None:
         """End it and everything it started, now."""
-        _signal_group(self.process.pid, signal.SIGKILL)
+        _signal_group(self.spawned.process.pid, signal.SIGKILL)
 
-    def child(self) -> Child:
-        """What the core sees."""
-        request = self.action.request
-        return Child(
-            name=self.action.name,
-            run=request.run,
-            stage=request.stage,
-            attempt=request.attempt,
-            spec_hash=request.spec_hash,
+    def known(self, name: str) -> AnyChild:
+        """What the core sees of any of them."""
+        code = shell_code(self.spawned.process.returncode)
+        return AnyChild(
+            name=name,
             state=self._state(),
-            outcome=self.outcome,
-            details=self.details,
-            exit_code=None if self.is_alive else shell_code(self.process.returncode),
-            started=self.started,
+            exit_code=None if self.is_alive else code,
+            started=self.spawned.started,
             finished=self.finished,
-            progress=self.progress,
             is_stopped=self.is_stopping,
-            log=str(self.log),
+            log=str(self.spawned.log),
         )
 
     def _state(self) -> ChildState:
@@ -110,9 +108,66 @@ class StageProcess:
         return ChildState.STOPPING if self.is_stopping else ChildState.RUNNING
 
 
+@dataclass(kw_only=True)
+class StageProcess(AnyProcess):
+    """A stage."""
+
+    action: StartStage
+    outcome: Outcome | None = None
+    details: Details | None = None
+    progress: Progress | None = None
+
+    async def poll(self) -> None:
+        """Refresh the progress; one that cannot be read leaves the last."""
+        found = await read_progress(self.spawned.port, self.action.request)
+        self.progress = found or self.progress
+
+    def read_word(self, message: Path) -> None:
+        """Completed from the output where its details were cut."""
+        self.outcome, self.details = read_last_word(message, self.action.request)
+
+    def child(self) -> Child:
+        """What the core sees."""
+        request = self.action.request
+        return Child(
+            **vars(replace(self.known(self.action.name), progress=self.progress)),
+            run=request.run,
+            stage=request.stage,
+            attempt=request.attempt,
+            spec_hash=request.spec_hash,
+            outcome=self.outcome,
+            details=self.details,
+        )
+
+
+@dataclass(kw_only=True)
+class ErrandProcess(AnyProcess):
+    """An errand of a BaseModel."""
+
+    action: StartErrand
+    outcome: ErrandOutcome | None = None
+    details: ErrandDetails | None = None
+
+    def read_word(self, message: Path) -> None:
+        """As it was left."""
+        self.outcome, self.details = read_errand_word(message)
+
+    def child(self) -> ErrandChild:
+        """What the core sees."""
+        request = self.action.request
+        return ErrandChild(
+            **vars(self.known(self.action.name)),
+            errand=request.errand,
+            number=request.number,
+            source_hash=self.action.source_hash,
+            outcome=self.outcome,
+            details=self.details,
+        )
+
+
 async def spawn(
-    action: StartStage, places: Places, *, command: Sequence[str], clock: Clock
-) -> StageProcess:
+    action: StartStage | StartErrand, places: Places, *, command: Sequence[str], clock: Clock
+) -> Spawned:
     """Start ``<command> <stage>`` with the environment of the contract.
 
     It gets a session of its own, so that Ctrl-C in the terminal is ours to translate.
@@ -125,7 +180,7 @@ async def spawn(
     with _listener() as listener, log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *command,
-            action.request.stage.value,
+            action.command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -135,10 +190,12 @@ async def spawn(
             start_new_session=True,
         )
         port = int(listener.getsockname()[1])
-    return StageProcess(action, process, port, log, scratch, clock())
+    return Spawned(process, port, log, scratch, clock())
 
 
-def _environment(action: StartStage, scratch: Path, cache: Path, fd: int) -> Mapping[str, str]:
+def _environment(
+    action: StartStage | StartErrand, scratch: Path, cache: Path, fd: int
+) -> Mapping[str, str]:
     return {
         **contract.request_environment(action.request),
         contract.OUTCOME_ENV: str(scratch / "outcome"),

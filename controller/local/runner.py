@@ -4,60 +4,32 @@ Nothing is kept between invocations but logs: an object is new each time, and fi
 before in its output.
 """
 
-import asyncio
-import signal
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from controller.api.basemodel import BaseModelObject
 from controller.api.conditions import ConditionType
 from controller.api.finetunejob import FineTuneJob
+from controller.api.status import FineTuneJobStatus
 from controller.core.actions import Action, StartStage
 from controller.core.conditions import State, is_true
-from controller.core.decide import Decision, decide
+from controller.core.decide import decide
+from controller.core.draft import Decision
 from controller.core.observed import Observed, Settings
 from controller.local.cluster import ProcessCluster
 from controller.local.process import Clock
+from controller.local.stopping import StopRequest
 from controller.local.view.live import View
 from trainer.contract.request import Stage
 
 SETTINGS = Settings(retry_base_s=2.0, retry_cap_s=60.0, waits_heal=False)
 """A person is waiting: shorter pauses than on a cluster, and none for what only they can bring."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ObjectT = TypeVar("ObjectT", FineTuneJob, BaseModelObject)
 
 Publish = Callable[[FineTuneJob], None]
-
-
-@dataclass
-class StopRequest:
-    """Whether the person asked to stop; asking again means now."""
-
-    count: int = 0
-    wake: Callable[[], None] = lambda: None
-    kill: Callable[[], None] = lambda: None
-
-    def ask(self) -> None:
-        """Once: suspend. Twice: kill."""
-        self.count += 1
-        if self.count > 1:
-            self.kill()
-        self.wake()
-
-
-@contextmanager
-def translated_signals(stop: StopRequest) -> Iterator[None]:
-    """Signals of the terminal become requests to stop while the loop runs."""
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop.ask)
-    try:
-        yield
-    finally:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
 
 
 @dataclass
@@ -86,7 +58,7 @@ class LocalRun:
             self._show()
             await self._pause(decision)
 
-    def _decide(self) -> Decision:
+    def _decide(self) -> Decision[FineTuneJobStatus]:
         return decide(
             Observed(
                 job=self._as_asked(),
@@ -104,12 +76,12 @@ class LocalRun:
         spec = self.job.spec.model_copy(update={"suspend": True})
         return self.job.model_copy(update={"spec": spec})
 
-    def _publish(self, decision: Decision) -> None:
+    def _publish(self, decision: Decision[FineTuneJobStatus]) -> None:
         if decision.status != self.job.status:
             self.job = self.job.model_copy(update={"status": decision.status})
             self.publish(self.job)
 
-    def _is_at_rest(self, decision: Decision) -> bool:
+    def _is_at_rest(self, decision: Decision[FineTuneJobStatus]) -> bool:
         """Finished, suspended with nothing alive, or past the last stage that was asked for."""
         self._show()
         alive = any(c.is_unfinished for c in self.cluster.children(self.job.metadata.uid))
@@ -127,14 +99,14 @@ class LocalRun:
     def _show(self) -> None:
         self.view.show(self.cluster.children(self.job.metadata.uid), self.clock())
 
-    async def _pause(self, decision: Decision) -> None:
+    async def _pause(self, decision: Decision[FineTuneJobStatus]) -> None:
         """Until a process ends, it is time to look again, or the person asks to stop."""
         if decision.requeue_after_s == 0:
             return
         await self.cluster.wait(self._timeout_s(decision))
         await self.cluster.poll()
 
-    def _timeout_s(self, decision: Decision) -> float | None:
+    def _timeout_s(self, decision: Decision[FineTuneJobStatus]) -> float | None:
         waits = [decision.requeue_after_s]
         if any(c.is_unfinished for c in self.cluster.children(self.job.metadata.uid)):
             waits.append(self.view.poll_s)
@@ -142,7 +114,7 @@ class LocalRun:
         return min(known) if known else None
 
 
-def fresh(job: FineTuneJob) -> FineTuneJob:
+def fresh(obj: ObjectT) -> ObjectT:
     """The object as an API server would have just created it."""
-    metadata = job.metadata.model_copy(update={"uid": str(uuid.uuid4()), "generation": 1})
-    return job.model_copy(update={"metadata": metadata, "status": type(job.status)()})
+    metadata = obj.metadata.model_copy(update={"uid": str(uuid.uuid4()), "generation": 1})
+    return obj.model_copy(update={"metadata": metadata, "status": type(obj.status)()})

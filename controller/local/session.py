@@ -1,8 +1,9 @@
-"""Runs the jobs of one file, one after the other."""
+"""Looks at the base models of one file, then runs its jobs, one after the other."""
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -10,14 +11,18 @@ from rich.console import Console
 
 from controller.api.basemodel import BaseModelObject
 from controller.api.finetunejob import FineTuneJob
+from controller.api.meta import ObjectMeta
 from controller.core.observed import Settings
+from controller.core.watching.observed import WatchSettings
 from controller.local.cluster import TRAINER, ProcessCluster
-from controller.local.ends import End, exit_of
+from controller.local.ends import BaseEnd, End, Exit, exit_of, exit_of_look
 from controller.local.places import open_places
 from controller.local.process import Clock
-from controller.local.runner import SETTINGS, LocalRun, StopRequest, fresh, translated_signals
+from controller.local.runner import SETTINGS, LocalRun, fresh
 from controller.local.statusfile import StatusFile
+from controller.local.stopping import StopRequest, translated_signals
 from controller.local.view.live import View, open_view
+from controller.local.watching import WATCH_SETTINGS, LocalLook
 from trainer.contract.request import Stage
 
 
@@ -37,7 +42,53 @@ class Session:
     command: Sequence[str] = TRAINER
     clock: Clock = wall_clock
     settings: Settings = SETTINGS
+    watch_settings: WatchSettings = field(default_factory=lambda: WATCH_SETTINGS)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def look(self, bases: Sequence[BaseModelObject], *, writes: bool = True) -> list[BaseEnd]:
+        """Every base model's end, up to the first without a revision; jobs use what was found.
+
+        Without ``writes`` nothing is written back, whatever the specs say.
+
+        Raises:
+            OSError: a folder or file of ours cannot be written.
+        """
+        return asyncio.run(self._look(bases, writes=writes))
+
+    async def _look(self, bases: Sequence[BaseModelObject], *, writes: bool) -> list[BaseEnd]:
+        ends: list[BaseEnd] = []
+        for base in bases:
+            ends.append(await self._one_look(fresh(base if writes else without_writing(base))))
+            if ends[-1].code is not Exit.DONE:
+                break
+        found = {(end.base.metadata.namespace, end.base.metadata.name): end.base for end in ends}
+        self.base_models = {**self.base_models, **found}
+        return ends
+
+    async def _one_look(self, base: BaseModelObject) -> BaseEnd:
+        with self._at_work(base.metadata) as (cluster, view, stop):
+            publish = self.status_file.put if self.status_file else lambda _: None
+            look = LocalLook(base, cluster, view, self.clock, publish, self.watch_settings, stop)
+            try:
+                ended = await look.finish()
+            finally:
+                await cluster.close()
+        code = exit_of_look(ended, was_interrupted=stop.count > 0)
+        errands = cluster.errands(base.metadata.uid)
+        return BaseEnd(ended, code, log=errands[-1].log if errands else "")
+
+    @contextmanager
+    def _at_work(self, meta: ObjectMeta) -> Iterator[tuple[ProcessCluster, View, StopRequest]]:
+        """Folders, a cluster and a view for one object, with Ctrl-C translated."""
+        places = open_places(self.environ, label=f"{meta.namespace}-{meta.name}-{meta.uid[:8]}")
+        cluster = ProcessCluster(places, clock=self.clock, command=self.command)
+        view = open_view(self.console, meta.uid)
+        stop = StopRequest(kill=cluster.kill, wake=_announcing(view, cluster))
+        try:
+            with translated_signals(stop):
+                yield cluster, view, stop
+        finally:
+            view.close()
 
     def run(self, jobs: Sequence[FineTuneJob]) -> list[End]:
         """Every job's end, up to the one that was interrupted.
@@ -56,21 +107,16 @@ class Session:
         return ends
 
     async def _one(self, job: FineTuneJob) -> End:
-        meta = job.metadata
-        places = open_places(self.environ, label=f"{meta.namespace}-{meta.name}-{meta.uid[:8]}")
-        cluster = ProcessCluster(places, clock=self.clock, command=self.command)
-        view = open_view(self.console, meta.uid)
-        stop = StopRequest(kill=cluster.kill, wake=_announcing(view, cluster))
-        run = self._local_run(job, cluster, view, stop)
-        try:
-            with translated_signals(stop):
+        with self._at_work(job.metadata) as (cluster, view, stop):
+            run = self._local_run(job, cluster, view, stop)
+            try:
                 ended = await run.finish()
-        finally:
-            await cluster.close()
-            view.close()
+            finally:
+                await cluster.close()
         interrupted = stop.count > 0
         code = exit_of(ended, was_interrupted=interrupted)
-        return End(ended, code, was_interrupted=interrupted, log=_last_log(cluster, meta.uid))
+        log = _last_log(cluster, job.metadata.uid)
+        return End(ended, code, was_interrupted=interrupted, log=log)
 
     def _local_run(
         self, job: FineTuneJob, cluster: ProcessCluster, view: View, stop: StopRequest
@@ -87,6 +133,12 @@ class Session:
             last_stage=self.last_stage,
             stop=stop,
         )
+
+
+def without_writing(base: BaseModelObject) -> BaseModelObject:
+    """The base model as a check looks at it: what is asked about is not changed by it."""
+    spec = base.spec.model_copy(update={"write_back": None})
+    return base.model_copy(update={"spec": spec})
 
 
 def _announcing(view: View, cluster: ProcessCluster) -> Callable[[], None]:

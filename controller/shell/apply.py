@@ -12,13 +12,22 @@ from typing import Any
 
 import msgspec
 
+from controller.api.basemodel import BaseModelObject
 from controller.api.finetunejob import FineTuneJob
-from controller.core.actions import Action, StartStage, StopStage
+from controller.core.actions import Action, StartErrand, StartStage, StopStage
 from controller.core.children import Obstacle
 from controller.kube.client import Client
 from controller.kube.errors import ApiError, KubeError
-from controller.kube.resources import JOBS, PODS
-from controller.shell.kinds import ATTEMPT_LABEL, ATTEMPT_LABELS, FINETUNEJOBS, UID_LABEL
+from controller.kube.resources import JOBS, PODS, Resource
+from controller.shell.errandtemplate import errand_manifest
+from controller.shell.kinds import (
+    ATTEMPT_LABEL,
+    ATTEMPT_LABELS,
+    ERRAND_LABELS,
+    FINETUNEJOBS,
+    NUMBER_LABEL,
+    UID_LABEL,
+)
 from controller.shell.ledger import Ledger
 from controller.shell.metrics import Metrics
 from controller.shell.records import Job, JobObject, Pod, PodList
@@ -47,10 +56,25 @@ class Scene:
     """What the actions are about."""
 
     stored: JobObject
-    job: FineTuneJob | None
+    obj: FineTuneJob | BaseModelObject | None
     """None where its spec cannot be read; then nothing is started."""
     jobs: Sequence[Job]
     """The known children."""
+
+
+@dataclass(frozen=True)
+class Birth:
+    """A child about to be created, of either kind."""
+
+    wanted: Manifest
+    labels: tuple[str, ...]
+    """Together they say which attempt or errand it is, and what it is true for."""
+    number_label: str
+    stage: str
+    is_first: bool
+    """It is the first that the object can have."""
+    place: Mapping[str, str | int]
+    """What a log line says of where it comes from."""
 
 
 @dataclass
@@ -62,6 +86,7 @@ class Applier:
     metrics: Metrics
     pods: PodSettings
     is_leader: Callable[[], bool]
+    resource: Resource = FINETUNEJOBS
 
     async def apply(self, scene: Scene, actions: Sequence[Action]) -> None:
         """Execute in order; what the server refuses is put down as the object's obstacle.
@@ -76,10 +101,19 @@ class Applier:
             match action:
                 case StopStage():
                     await self._stop(scene, action)
-                case StartStage():
-                    assert scene.job is not None  # noqa: S101 - ours, not the user's
-                    found = await self._start(scene, scene.job, action)
-                    self.ledger.put_obstacle(scene.job.metadata, found)
+                case StartStage() | StartErrand():
+                    assert scene.obj is not None  # noqa: S101 - ours, not the user's
+                    found = await self._start(scene, self._birth(scene.obj, action))
+                    self.ledger.put_obstacle(scene.obj.metadata, found)
+
+    def _birth(self, obj: FineTuneJob | BaseModelObject, action: StartStage | StartErrand) -> Birth:
+        match obj, action:
+            case FineTuneJob(), StartStage():
+                return stage_birth(action, job_manifest(obj, action, self.pods))
+            case BaseModelObject(), StartErrand():
+                return errand_birth(action, errand_manifest(obj, action, self.pods))
+            case _:
+                raise AssertionError(f"{action.name} is no child of a {obj.kind}")
 
     async def _stop(self, scene: Scene, action: StopStage) -> None:
         job = next((job for job in scene.jobs if job.metadata.name == action.name), None)
@@ -94,18 +128,19 @@ class Applier:
                 raise
             return  # another object has the name by now; ours is gone
         self.metrics.write("delete", "Job")
-        log.info("deleted Job %s: %s", meta.name, action.why, extra=_owner(scene.stored))
+        log.info(
+            "deleted Job %s: %s", meta.name, action.why, extra=_owner(scene.stored, self.resource)
+        )
         self.ledger.deleted(job)
 
-    async def _start(self, scene: Scene, job: FineTuneJob, action: StartStage) -> Obstacle | None:
-        wanted = job_manifest(job, action, self.pods)
-        if not _is_first_ever(scene, action):
+    async def _start(self, scene: Scene, birth: Birth) -> Obstacle | None:
+        if scene.jobs or not birth.is_first:  # else nothing of the object can be alive yet
             alive = await self._find_alive(scene)
             if alive is not None:
-                return await self._explain(wanted, alive)
+                return await self._explain(birth, alive)
         await self._check_live(scene.stored)
         self._check_lease()
-        return await self._create(wanted, action)
+        return await self._create(birth)
 
     async def _find_alive(self, scene: Scene) -> Pod | None:
         """A pod of the object that may still be alive, by a live look."""
@@ -116,19 +151,19 @@ class Applier:
         pods = msgspec.json.decode(answer, type=PodList).items
         return next((pod for pod in pods if pod.status.phase not in OVER), None)
 
-    async def _explain(self, wanted: Manifest, alive: Pod) -> Obstacle | None:
+    async def _explain(self, birth: Birth, alive: Pod) -> Obstacle | None:
         """A pod of this very attempt is no obstacle when its Job is there: ours, seen late."""
-        found = await self._get_job(wanted)
-        if found is not None and is_same_attempt(found, wanted):
-            self.ledger.created(owner_uid(wanted), found)
+        found = await self._get_job(birth.wanted)
+        if found is not None and is_same_attempt(found, birth):
+            self.ledger.created(owner_uid(birth.wanted), found)
             return None
-        attempt = alive.metadata.labels.get(ATTEMPT_LABEL, "(unknown)")
+        attempt = alive.metadata.labels.get(birth.number_label, "(unknown)")
         return still_ending(alive.metadata.name, attempt, alive.spec.node_name)
 
     async def _check_live(self, stored: JobObject) -> None:
         meta = stored.metadata
         try:
-            answer = await self.client.get(FINETUNEJOBS, meta.namespace, meta.name)
+            answer = await self.client.get(self.resource, meta.namespace, meta.name)
         except ApiError as error:
             if error.is_not_found:
                 raise Stale from None
@@ -144,34 +179,34 @@ class Applier:
         if not self.is_leader():
             raise NotLeading("the Lease may have passed to another process")
 
-    async def _create(self, wanted: Manifest, action: StartStage) -> Obstacle | None:
-        meta = wanted["metadata"]
+    async def _create(self, birth: Birth) -> Obstacle | None:
+        wanted, meta = birth.wanted, birth.wanted["metadata"]
         try:
             answer = await self.client.create(JOBS, meta["namespace"], msgspec.json.encode(wanted))
         except ApiError as error:
             if error.is_already_exists:
-                return await self._look_at_namesake(wanted)
+                return await self._look_at_namesake(birth)
             refusal = refusal_of(error, name=meta["name"])
             if refusal is None:
                 raise
             return refusal
         self.metrics.write("create", "Job")
-        self.metrics.stage_started(action.request.stage.value)
-        log.info("created Job %s", meta["name"], extra=_place(action))
+        self.metrics.stage_started(birth.stage)
+        log.info("created Job %s", meta["name"], extra=birth.place)
         self.ledger.created(owner_uid(wanted), msgspec.json.decode(answer, type=Job))
         return None
 
-    async def _look_at_namesake(self, wanted: Manifest) -> Obstacle | None:
+    async def _look_at_namesake(self, birth: Birth) -> Obstacle | None:
         """A create whose answer was lost is as good as one that was not."""
-        found = await self._get_job(wanted)
+        found = await self._get_job(birth.wanted)
         if found is None:
             raise Stale  # it was there a moment ago
         name = found.metadata.name
-        if not is_same_attempt(found, wanted):
+        if not is_same_attempt(found, birth):
             return name_conflict(name)
         if found.metadata.deletion_timestamp is not None:
             return being_deleted(name)
-        self.ledger.created(owner_uid(wanted), found)
+        self.ledger.created(owner_uid(birth.wanted), found)
         return None
 
     async def _get_job(self, wanted: Manifest) -> Job | None:
@@ -186,35 +221,50 @@ class Applier:
 
 
 def owner_uid(wanted: Manifest) -> str:
-    """The uid of the FineTuneJob that a manifest names as the owner."""
+    """The uid of the object that a manifest names as the owner."""
     return str(wanted["metadata"]["ownerReferences"][0]["uid"])
 
 
-def is_same_attempt(found: Job, wanted: Manifest) -> bool:
+def is_same_attempt(found: Job, birth: Birth) -> bool:
     """Whether a Job on the server is what we would create: same owner, attempt and spec hash."""
-    labels = wanted["metadata"]["labels"]
+    labels = birth.wanted["metadata"]["labels"]
     is_owned = any(
-        owner.uid == owner_uid(wanted) and owner.controller
+        owner.uid == owner_uid(birth.wanted) and owner.controller
         for owner in found.metadata.owner_references
     )
     return is_owned and all(
-        found.metadata.labels.get(name) == labels[name] for name in ATTEMPT_LABELS
+        found.metadata.labels.get(name) == labels[name] for name in birth.labels
     )
 
 
-def _place(action: StartStage) -> Mapping[str, str | int]:
-    """What a log line says of where it comes from."""
+def stage_birth(action: StartStage, wanted: Manifest) -> Birth:
+    """Of an attempt at a stage."""
     request = action.request
     job = f"{request.job.namespace}/{request.job.name}"
-    return {"job": job, "run": request.run, "attempt": request.attempt}
+    return Birth(
+        wanted,
+        ATTEMPT_LABELS,
+        ATTEMPT_LABEL,
+        request.stage.value,
+        is_first=(request.run, request.stage, request.attempt) == (1, Stage.PREPARE, 1),
+        place={"job": job, "run": request.run, "attempt": request.attempt},
+    )
 
 
-def _owner(stored: JobObject) -> Mapping[str, str]:
-    return {"job": f"{stored.metadata.namespace}/{stored.metadata.name}"}
-
-
-def _is_first_ever(scene: Scene, action: StartStage) -> bool:
-    """Nothing of the object can be alive yet, so nobody needs to look."""
+def errand_birth(action: StartErrand, wanted: Manifest) -> Birth:
+    """Of an errand."""
     request = action.request
-    first = (request.run, request.stage, request.attempt) == (1, Stage.PREPARE, 1)
-    return first and not scene.jobs
+    base = f"{request.base_model.namespace}/{request.base_model.name}"
+    return Birth(
+        wanted,
+        ERRAND_LABELS,
+        NUMBER_LABEL,
+        request.errand.value,
+        is_first=request.number == 1,
+        place={"basemodel": base, "number": request.number},
+    )
+
+
+def _owner(stored: JobObject, resource: Resource) -> Mapping[str, str]:
+    field = "job" if resource is FINETUNEJOBS else "basemodel"
+    return {field: f"{stored.metadata.namespace}/{stored.metadata.name}"}

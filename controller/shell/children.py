@@ -10,10 +10,14 @@ them live before you believe it (``lacks_word``).
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Generic, TypeVar
 
-from controller.core.children import Child, ChildState, Ending
+from controller.core.children import AnyChild, Child, ChildState, Ending
+from controller.core.watching.child import ErrandChild
 from controller.kube.objects import KubeObject
 from controller.shell import kinds
 from controller.shell.pods import (
@@ -46,41 +50,87 @@ _DISRUPTED = re.compile(r"^Pod \S+ has condition DisruptionTarget matching ")
 Place = tuple[int, Stage, int]
 """Run, stage and attempt."""
 
+PlaceT = TypeVar("PlaceT")
+ChildT = TypeVar("ChildT", bound=AnyChild)
+
+
+@dataclass(frozen=True)
+class Sort(Generic[PlaceT, ChildT]):
+    """What differs between the children of the two kinds."""
+
+    place_of: Callable[[KubeObject, str], PlaceT | None]
+    """Which attempt or errand of the object with that uid it is; None: none of it."""
+    has_word: Callable[[Pod], bool]
+    make: Callable[[KubeObject, PlaceT, AnyChild, Pod | None], ChildT]
+    """The child, from the Job or pod that tells of it, what is known, and who speaks for it."""
+
 
 def children_of(
     uid: str, jobs: Sequence[Job], pods: Sequence[Pod], progress: Mapping[str, Progress]
 ) -> tuple[Child, ...]:
     """Every attempt of the object with that uid, oldest first; progress is by pod uid."""
+
+    def make(told_by: KubeObject, place: Place, known: AnyChild, teller: Pod | None) -> Child:
+        outcome, details = word_of(teller) if teller is not None else (None, None)
+        run, stage, attempt = place
+        alive = (pod for pod in pods if _controller(pod) == told_by.metadata.uid)
+        newest = max((pod for pod in alive if not is_over(pod)), key=_age, default=None)
+        heard = progress.get(newest.metadata.uid) if newest is not None else None
+        return Child(
+            **vars(replace(known, progress=heard)),
+            run=run,
+            stage=stage,
+            attempt=attempt,
+            spec_hash=told_by.metadata.labels.get(kinds.SPEC_HASH_LABEL, ""),
+            outcome=outcome,
+            details=details,
+        )
+
+    sort = Sort(place_of, lambda pod: word_of(pod)[0] is not None, make)
+    return family_of(uid, jobs, pods, sort)
+
+
+def family_of(
+    uid: str, jobs: Sequence[Job], pods: Sequence[Pod], sort: Sort[PlaceT, ChildT]
+) -> tuple[ChildT, ...]:
+    """Every child of the object with that uid, oldest first, of whatever sort."""
     by_job: dict[str, list[Pod]] = {}
     for pod in pods:
         by_job.setdefault(_controller(pod), []).append(pod)
     own = [job for job in jobs if _controller(job) == uid]
     found = [
-        _child(job, place, by_job.get(job.metadata.uid, []), progress)
+        (place, _made(job, place, by_job.get(job.metadata.uid, []), sort))
         for job in sorted(own, key=_age)
-        if (place := place_of(job, uid)) is not None
+        if (place := sort.place_of(job, uid)) is not None
     ]
     known = {job.metadata.uid for job in own}
     orphans = [pod for pod in pods if _controller(pod) not in known and not is_over(pod)]
-    return (*found, *_orphans(uid, orphans, found))
+    taken = {place for place, _ in found}
+    return (*(child for _, child in found), *_orphans(uid, orphans, taken, sort))
+
+
+def _made(job: Job, place: PlaceT, pods: Sequence[Pod], sort: Sort[PlaceT, ChildT]) -> ChildT:
+    teller = _teller(pods, sort.has_word)
+    return sort.make(job, place, _known(job, pods, teller), teller)
 
 
 def place_of(obj: KubeObject, uid: str) -> Place | None:
     """Which attempt of the object a Job or pod is, by its labels."""
     labels = obj.metadata.labels
-    run, attempt = (_number(labels.get(name)) for name in (kinds.RUN_LABEL, kinds.ATTEMPT_LABEL))
+    run, attempt = (number_in(labels.get(name)) for name in (kinds.RUN_LABEL, kinds.ATTEMPT_LABEL))
     stage = labels.get(kinds.STAGE_LABEL)
     if labels.get(kinds.UID_LABEL) != uid or stage not in STAGES or not run or not attempt:
         return None
     return run, Stage(stage), attempt
 
 
-def lacks_word(child: Child) -> bool:
+def lacks_word(child: Child | ErrandChild) -> bool:
     """Whether it is said to be over and nobody has seen how."""
     return not child.is_unfinished and child.outcome is None and not child.disruption
 
 
-def _number(text: str | None) -> int:
+def number_in(text: str | None) -> int:
+    """The number in a label; 0: there is none."""
     is_number = text is not None and text.isascii() and text.isdigit()
     number = int(text) if is_number and text is not None else 0
     return number if number <= MAX_NUMBER else 0
@@ -95,28 +145,17 @@ def _age(obj: KubeObject) -> tuple[datetime, str]:
     return obj.metadata.creation_timestamp or LONG_AGO, obj.metadata.name
 
 
-def _child(job: Job, place: Place, pods: Sequence[Pod], progress: Mapping[str, Progress]) -> Child:
+def _known(job: Job, pods: Sequence[Pod], teller: Pod | None) -> AnyChild:
+    """What a Job and its pods say, whatever their work is."""
     meta = job.metadata
-    teller = _teller(pods)
-    outcome, details = word_of(teller) if teller is not None else (None, None)
-    alive = [pod for pod in pods if not is_over(pod)]
-    newest = max(alive, key=_age, default=None)
+    newest = max((pod for pod in pods if not is_over(pod)), key=_age, default=None)
     state = _state(job, pods)
-    is_over_now = state is ChildState.FINISHED
-    run, stage, attempt = place
-    return Child(
+    return AnyChild(
         name=meta.name,
-        run=run,
-        stage=stage,
-        attempt=attempt,
-        spec_hash=meta.labels.get(kinds.SPEC_HASH_LABEL, ""),
         state=state,
-        outcome=outcome,
-        details=details,
         exit_code=_exit_code(job, teller),
         started=_started(pods),
-        finished=_finished(job, pods) if is_over_now else None,
-        progress=progress.get(newest.metadata.uid) if newest is not None else None,
+        finished=_finished(job, pods) if state is ChildState.FINISHED else None,
         is_stopped=_is_stopped(job),
         disruption=_disruption(job, teller),
         ending=_ending(job, teller),
@@ -125,14 +164,12 @@ def _child(job: Job, place: Place, pods: Sequence[Pod], progress: Mapping[str, P
     )
 
 
-def _teller(pods: Iterable[Pod]) -> Pod | None:
+def _teller(pods: Iterable[Pod], has_word: Callable[[Pod], bool]) -> Pod | None:
     """The pod that speaks for the child: of those that ended, one with a word, then the newest."""
     over = [pod for pod in pods if is_over(pod)]
-    return over[0] if len(over) == 1 else max(over, key=_weight, default=None)
-
-
-def _weight(pod: Pod) -> tuple[bool, datetime, tuple[datetime, str]]:
-    return word_of(pod)[0] is not None, ended_at(pod) or LONG_AGO, _age(pod)
+    if len(over) <= 1:
+        return next(iter(over), None)
+    return max(over, key=lambda pod: (has_word(pod), ended_at(pod) or LONG_AGO, _age(pod)))
 
 
 def _state(job: Job, pods: Sequence[Pod]) -> ChildState:
@@ -225,27 +262,26 @@ def _finished(job: Job, pods: Iterable[Pod]) -> datetime | None:
     return max(ends, default=end.last_transition_time if end is not None else None)
 
 
-def _orphans(uid: str, alive: Iterable[Pod], known: Sequence[Child]) -> list[Child]:
+def _orphans(
+    uid: str,
+    alive: Iterable[Pod],
+    taken: AbstractSet[PlaceT],
+    sort: Sort[PlaceT, ChildT],
+) -> list[ChildT]:
     """Pods that outlived their Job: nothing may start beside them, and they have no say."""
-    taken = {(child.run, child.stage, child.attempt) for child in known}
-    found: dict[Place, Child] = {}
+    found: dict[PlaceT, ChildT] = {}
     for pod in sorted(alive, key=_age):
-        place = place_of(pod, uid)
+        place = sort.place_of(pod, uid)
         if place is not None and place not in taken:
-            found[place] = _orphan(pod, place)
+            found[place] = sort.make(pod, place, _orphan(pod), None)
     return list(found.values())
 
 
-def _orphan(pod: Pod, place: Place) -> Child:
-    labels, (run, stage, attempt) = pod.metadata.labels, place
+def _orphan(pod: Pod) -> AnyChild:
     # One that is not being deleted and has an owner: its Job has only not been seen yet.
     is_left = pod.metadata.deletion_timestamp is not None or not _controller(pod)
-    return Child(
-        name=labels.get(POD_JOB_LABEL) or pod.metadata.name,
-        run=run,
-        stage=stage,
-        attempt=attempt,
-        spec_hash=labels.get(kinds.SPEC_HASH_LABEL, ""),
+    return AnyChild(
+        name=pod.metadata.labels.get(POD_JOB_LABEL) or pod.metadata.name,
         state=ChildState.STOPPING if is_left else ChildState.RUNNING,
         started=pod.status.start_time,
         is_stopped=is_left,

@@ -6,7 +6,8 @@ from typing import Any
 from controller.api.compute import EnvVar
 from controller.shell.places import CACHE, SECRETS, TMP
 from trainer.contract import request as contract
-from trainer.contract.request import StageRequest, request_environment
+from trainer.contract.base import Wire
+from trainer.contract.request import request_environment
 
 OURS = "TUNEKEEPER_"
 """A part of a request that the user brings would be read as a part of ours."""
@@ -22,7 +23,7 @@ WRITABLE_HOME = {
 
 
 def environment(
-    request: StageRequest, theirs: Iterable[EnvVar], *, port: int, image: str
+    request: Wire, theirs: Iterable[EnvVar], *, port: int, image: str
 ) -> list[dict[str, Any]]:
     """The container's ``env``, each name once."""
     pod_uid = {"fieldRef": {"fieldPath": "metadata.uid"}}
@@ -32,7 +33,7 @@ def environment(
     return [*written, {"name": contract.POD_UID_ENV, "valueFrom": pod_uid}]
 
 
-def _contract(request: StageRequest, port: int) -> dict[str, str]:
+def _contract(request: Wire, port: int) -> dict[str, str]:
     return {
         **request_environment(request),
         contract.SECRETS_ENV: SECRETS,

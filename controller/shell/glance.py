@@ -118,3 +118,8 @@ def owner_key_of(child: KubeObject) -> Key | None:
     """The key of the FineTuneJob that a Job or Pod says it belongs to."""
     name = child.metadata.labels.get(JOB_LABEL)
     return (child.metadata.namespace, name) if name else None
+
+
+def uid_of(obj: KubeObject) -> Iterable[str]:
+    """Index: an object by its own uid."""
+    return (obj.metadata.uid,)

@@ -16,5 +16,12 @@ STAGE_LABEL = f"{GROUP}/stage"
 ATTEMPT_LABEL = f"{GROUP}/attempt"
 SPEC_HASH_LABEL = f"{GROUP}/spec-hash"
 
+BASE_MODEL_LABEL = f"{GROUP}/base-model"
+ERRAND_LABEL = f"{GROUP}/errand"
+NUMBER_LABEL = f"{GROUP}/number"
+
 ATTEMPT_LABELS = (UID_LABEL, RUN_LABEL, STAGE_LABEL, ATTEMPT_LABEL, SPEC_HASH_LABEL)
 """Together they say which attempt a child is, and what it is true for."""
+
+ERRAND_LABELS = (UID_LABEL, ERRAND_LABEL, NUMBER_LABEL, SPEC_HASH_LABEL)
+"""The same of an errand; what it is true for is its source, or the place it writes to."""

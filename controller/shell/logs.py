@@ -5,7 +5,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-FIELDS = ("job", "run", "attempt")
+FIELDS = ("job", "run", "attempt", "basemodel", "number")
 """What ``extra`` may say of where a line comes from."""
 
 MAX_MESSAGE = 4000

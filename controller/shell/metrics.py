@@ -11,8 +11,10 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from controller.api.finetunejob import FineTuneJob
 from controller.shell.fleet import Fleet
+from controller.shell.watched import BaseModels
 
-CONTROLLER = "finetunejob"
+CONTROLLERS = ("finetunejob", "basemodel")
+"""The two loops, by the kind that each works on."""
 
 Result = Literal["success", "requeue", "error"]
 
@@ -27,11 +29,14 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._fleet = Fleet()
         self.registry.register(self._fleet)
+        self.base_models = BaseModels()
+        self.registry.register(self.base_models)
         self._reconciles = self._counter(
             "controller_runtime_reconcile", "Reconciles by result.", "controller", "result"
         )
-        for result in get_args(Result):  # a rate needs the series before its first event
-            self._reconciles.labels(CONTROLLER, result)
+        for controller in CONTROLLERS:  # a rate needs the series before its first event
+            for result in get_args(Result):
+                self._reconciles.labels(controller, result)
         self._seconds = Histogram(
             "controller_runtime_reconcile_time_seconds",
             "Time of one reconcile.",
@@ -69,10 +74,10 @@ class Metrics:
         """The text format."""
         return generate_latest(self.registry)
 
-    def reconciled(self, result: Result, seconds: float) -> None:
+    def reconciled(self, controller: str, result: Result, seconds: float) -> None:
         """One reconcile is over."""
-        self._reconciles.labels(CONTROLLER, result).inc()
-        self._seconds.labels(CONTROLLER).observe(seconds)
+        self._reconciles.labels(controller, result).inc()
+        self._seconds.labels(controller).observe(seconds)
 
     def published(self, job: FineTuneJob) -> None:
         """The object's status, as it is stored now."""
@@ -96,6 +101,7 @@ class Metrics:
         self._leader.set(int(is_leader))
         if not is_leader:
             self._fleet.clear()
+            self.base_models.clear()
 
     def stage_started(self, stage: str) -> None:
         """A stage's Job was created."""
@@ -105,9 +111,9 @@ class Metrics:
         """A write to the API server succeeded."""
         self._writes.labels(verb, kind).inc()
 
-    def set_queue_depth(self, n: int) -> None:
+    def set_queue_depth(self, controller: str, n: int) -> None:
         """Keys that wait now."""
-        self._depth.labels(CONTROLLER).set(n)
+        self._depth.labels(controller).set(n)
 
     def set_watch_age(self, resource: str, seconds: float) -> None:
         """Since the server last said anything of the resource."""

@@ -8,10 +8,16 @@ from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from controller.api.status import Images
+from controller.api.basemodel import BaseModelObject, BaseModelStatus
+from controller.api.finetunejob import FineTuneJob
+from controller.api.status import FineTuneJobStatus, Images
+from controller.core.children import Child
 from controller.core.conditions import State
+from controller.core.draft import StatusT
 from controller.core.heard import Speaker
 from controller.core.observed import Settings
+from controller.core.watching.child import ErrandChild
+from controller.core.watching.observed import WatchSettings
 from controller.kube.client import Client
 from controller.kube.errors import KubeError
 from controller.kube.events import EventRecorder
@@ -20,12 +26,15 @@ from controller.kube.objects import Key, key_of
 from controller.kube.workqueue import WorkQueue
 from controller.settings import OperatorSettings
 from controller.shell.apply import Applier
+from controller.shell.basemodels import BaseModelObserver, BaseModelWork
 from controller.shell.ended import EndedPods
 from controller.shell.glance import StatusGlance, glance_at_status, owner_key_of, owner_uid_of
 from controller.shell.health import Health, serve_health
+from controller.shell.jobs import JobWork
 from controller.shell.kinds import ATTEMPT_LABEL, RUN_LABEL, STAGE_LABEL, UID_LABEL
 from controller.shell.ledger import Ledger
 from controller.shell.limits import Limits
+from controller.shell.looks import ChildT, ObjectT
 from controller.shell.metrics import Metrics
 from controller.shell.observe import Observer
 from controller.shell.pods import is_over
@@ -37,6 +46,7 @@ from controller.shell.slots import Place, Slots, is_pausing
 from controller.shell.template import PodSettings
 from controller.shell.waits import Waits
 from controller.shell.watches import Watches
+from controller.shell.work import Work
 from controller.shell.workers import Workers
 from trainer.contract.request import Stage
 
@@ -62,6 +72,9 @@ class Operator:
         self.metrics = Metrics()
         self._relists: dict[str, int] = {}
         self.queue: WorkQueue[Key] = WorkQueue(base_s=RETRY_BASE_S, cap_s=settings.requeue_cap_s)
+        self.base_queue: WorkQueue[Key] = WorkQueue(
+            base_s=RETRY_BASE_S, cap_s=settings.requeue_cap_s
+        )
         self.ledger = Ledger(time.monotonic)
         self.ended = EndedPods()
         self.limits = Limits(
@@ -77,6 +90,8 @@ class Operator:
             self.queue.add,
             self._forget,
             self.waits.forget,
+            self.base_queue.add,
+            self._forget_base,
             self.limits.retrains.expect,
         )
         self.poller = Poller(
@@ -91,8 +106,10 @@ class Operator:
             renew_s=settings.lease_renew_s,
             retry_s=settings.lease_retry_s,
         )
-        self.workers = Workers(
-            self.queue, self._reconciler(client).reconcile, self.metrics, settings.workers
+        jobs, bases = self._reconciler(client), self._base_reconciler(client)
+        self.workers = Workers(self.queue, jobs.reconcile, self.metrics, settings.workers)
+        self.base_workers = Workers(
+            self.base_queue, bases.reconcile, self.metrics, settings.workers, "basemodel"
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -133,10 +150,13 @@ class Operator:
     async def _finish_work(self) -> None:
         """Let reconciles under way end, and events be written."""
         log.info("stopping: finishing what is under way")
-        self.workers.stop()
+        both = (self.workers, self.base_workers)
+        for workers in both:
+            workers.stop()
         with suppress(TimeoutError):
             async with asyncio.timeout(FINISH_S):
-                await self.workers.idle()
+                for workers in both:
+                    await workers.idle()
                 await self.events.flush()
 
     async def _lead(self) -> None:
@@ -148,6 +168,7 @@ class Operator:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.workers.run())
+                group.create_task(self.base_workers.run())
                 group.create_task(self.poller.run())
         finally:
             self.metrics.leading(False)
@@ -174,6 +195,11 @@ class Operator:
         self.limits.forget(gone.metadata.uid)
         self.queue.forget(key_of(gone))
         self.metrics.forgotten(*key_of(gone))
+
+    def _forget_base(self, gone: JobObject) -> None:
+        self.ledger.forget(gone.metadata.uid)
+        self.base_queue.forget(key_of(gone))
+        self.metrics.base_models.remove(key_of(gone))
 
     def _targets(self) -> list[Target]:
         """The pods that run and that a status records; others' answers mean nothing."""
@@ -203,7 +229,8 @@ class Operator:
         }
 
     def _render_metrics(self) -> bytes:
-        self.metrics.set_queue_depth(len(self.queue))
+        self.metrics.set_queue_depth("finetunejob", len(self.queue))
+        self.metrics.set_queue_depth("basemodel", len(self.base_queue))
         for name, reflector in self.watches.named().items():
             self.metrics.set_watch_age(name, reflector.seconds_since_contact())
             for _ in range(reflector.relists - self._relists.get(name, 0)):
@@ -211,33 +238,52 @@ class Operator:
             self._relists[name] = reflector.relists
         return self.metrics.render()
 
-    def _reconciler(self, client: Client) -> Reconciler:
-        return Reconciler(
-            client=client,
-            observer=Observer(
-                self.watches.caches,
-                self.ledger,
-                self.ended,
-                self.waits,
-                self.limits,
-                self.poller,
-                core_settings(self.settings),
-                wall_clock,
-            ),
-            applier=Applier(
-                client,
-                self.ledger,
-                self.metrics,
-                pod_settings(self.settings),
-                self.elector.is_leader,
-            ),
-            publisher=Publisher(client, self.events, self.ledger, self.metrics),
+    def _reconciler(self, client: Client) -> Reconciler[FineTuneJob, Child, FineTuneJobStatus]:
+        observer = Observer(
+            caches=self.watches.caches,
             ledger=self.ledger,
             ended=self.ended,
+            waits=self.waits,
             limits=self.limits,
+            poller=self.poller,
+            settings=core_settings(self.settings),
+            now=wall_clock,
+        )
+        return self._reconciler_of(client, JobWork(observer, self.limits, self.metrics))
+
+    def _base_reconciler(
+        self, client: Client
+    ) -> Reconciler[BaseModelObject, ErrandChild, BaseModelStatus]:
+        observer = BaseModelObserver(
+            caches=self.watches.caches,
+            ledger=self.ledger,
+            ended=self.ended,
+            waits=self.waits,
+            settings=watch_settings(self.settings),
+            now=wall_clock,
+        )
+        return self._reconciler_of(client, BaseModelWork(observer, self.metrics))
+
+    def _reconciler_of(
+        self, client: Client, work: Work[ObjectT, ChildT, StatusT]
+    ) -> Reconciler[ObjectT, ChildT, StatusT]:
+        """The same loop for either kind."""
+        pods, leads = pod_settings(self.settings), self.elector.is_leader
+        return Reconciler(
+            client=client,
+            work=work,
+            applier=Applier(client, self.ledger, self.metrics, pods, leads, work.resource),
+            publisher=Publisher(client, self.events, self.ledger, self.metrics, work.resource),
+            ledger=self.ledger,
+            ended=self.ended,
             waits=self.waits,
             now=wall_clock,
         )
+
+
+def watch_settings(settings: OperatorSettings) -> WatchSettings:
+    """What the core knows of the settings when it decides about a BaseModel."""
+    return WatchSettings(retry_base_s=settings.retry_base_s, image=settings.image)
 
 
 def core_settings(settings: OperatorSettings) -> Settings:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from controller.api.reasons import Reason
 from controller.core.children import Ending, Obstacle
-from controller.core.last_word import Word, parse_last_word
+from controller.core.last_word import ErrandWord, Word, parse_errand_word, parse_last_word
 from controller.shell.records import Pod, PodCondition, Terminated, Waiting
 from controller.shell.template import CONTAINER
 from trainer.contract.failures import EXIT_CODES, FailureClass
@@ -66,10 +66,17 @@ def terminated(pod: Pod) -> Terminated | None:
 
 def word_of(pod: Pod) -> Word:
     """The stage's last word, or nothing."""
+    return parse_last_word(_message_of(pod))
+
+
+def errand_word_of(pod: Pod) -> ErrandWord:
+    """An errand's last word, or nothing."""
+    return parse_errand_word(_message_of(pod))
+
+
+def _message_of(pod: Pod) -> bytes:
     end = terminated(pod)
-    if end is None:
-        return None, None
-    return parse_last_word(end.message.encode(errors="replace")[:MAX_MESSAGE_BYTES])
+    return end.message.encode(errors="replace")[:MAX_MESSAGE_BYTES] if end is not None else b""
 
 
 def ended_at(pod: Pod) -> datetime | None:
@@ -115,8 +122,8 @@ def wait_of(pod: Pod) -> Obstacle | None:
     """What keeps it from running, and what to do about it."""
     scheduled = _condition(pod, "PodScheduled")
     if scheduled is not None and (scheduled.status, scheduled.reason) == ("False", "Unschedulable"):
-        text = f"no node takes the pod: {short(scheduled.message)}; {NODE_REMEDY}"
-        return Obstacle(Reason.UNSCHEDULABLE, text)
+        text = f"no node takes the pod: {short(scheduled.message)}"
+        return Obstacle(Reason.UNSCHEDULABLE, text, NODE_REMEDY)
     statuses = pod.status.container_statuses
     waiting = next((s.state.waiting for s in statuses if s.name == CONTAINER), None)
     return _container_wait(waiting) if waiting is not None else None
@@ -126,11 +133,10 @@ def _container_wait(waiting: Waiting) -> Obstacle | None:
     # The kubelet alternates between the error and its back-off from it: said as the same.
     said = short(waiting.message.rpartition("ErrImagePull: ")[2])
     if waiting.reason in IMAGE_REASONS:
-        text = f"the image cannot be had: {said}; {IMAGE_REMEDY}"
-        return Obstacle(Reason.IMAGE_PULL, text)
+        return Obstacle(Reason.IMAGE_PULL, f"the image cannot be had: {said}", IMAGE_REMEDY)
     if waiting.reason in CONFIG_REASONS:
-        text = f"the container cannot be made: {said}; {CONFIG_REMEDY}"
-        return Obstacle(Reason.CONTAINER_CONFIG, text)
+        text = f"the container cannot be made: {said}"
+        return Obstacle(Reason.CONTAINER_CONFIG, text, CONFIG_REMEDY)
     return None
 
 

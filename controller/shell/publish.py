@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from controller.api.finetunejob import FineTuneJob
-from controller.api.meta import ObjectMeta
+from controller.api.basemodel import BaseModelStatus
 from controller.api.status import FineTuneJobStatus
 from controller.api.wire import to_document
 from controller.core.actions import Event
 from controller.kube.client import Client
 from controller.kube.events import EventRecorder, Regarding
+from controller.kube.resources import Resource
 from controller.shell.kinds import FINETUNEJOBS
 from controller.shell.ledger import Ledger
 from controller.shell.metrics import Metrics
@@ -27,13 +27,15 @@ def stored_status(stored: JobObject) -> Any:  # noqa: ANN401 - any JSON value
     return msgspec.json.decode(raw) if raw else None
 
 
-def status_body(stored: JobObject, document: dict[str, Any]) -> bytes:
+def status_body(
+    stored: JobObject, document: dict[str, Any], resource: Resource = FINETUNEJOBS
+) -> bytes:
     """What is sent: a status for exactly the stored version of the object."""
     meta = stored.metadata
     return msgspec.json.encode(
         {
-            "apiVersion": FINETUNEJOBS.api_version,
-            "kind": FINETUNEJOBS.kind,
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
             "metadata": {
                 "namespace": meta.namespace,
                 "name": meta.name,
@@ -53,9 +55,13 @@ class Publisher:
     events: EventRecorder
     ledger: Ledger
     metrics: Metrics
+    resource: Resource = FINETUNEJOBS
 
     async def publish(
-        self, stored: JobObject, status: FineTuneJobStatus, events: Iterable[Event]
+        self,
+        stored: JobObject,
+        status: FineTuneJobStatus | BaseModelStatus,
+        events: Iterable[Event],
     ) -> JobObject:
         """The object as it is stored afterwards.
 
@@ -67,32 +73,18 @@ class Publisher:
         if document == stored_status(stored):
             return stored
         meta = stored.metadata
-        answer = await self.client.replace(
-            FINETUNEJOBS, meta.namespace, meta.name, status_body(stored, document), "status"
-        )
-        self.metrics.write("update", "FineTuneJob")
+        body = status_body(stored, document, self.resource)
+        answer = await self.client.replace(self.resource, meta.namespace, meta.name, body, "status")
+        self.metrics.write("update", self.resource.kind)
         written = self.ledger.remember(msgspec.json.decode(answer, type=JobObject))
         for event in events:
             self._tell(stored, event)
         return written
 
-    def count(self, before: FineTuneJob, after: FineTuneJobStatus, *, has_changed: bool) -> None:
-        """Bring the metrics to what is stored."""
-        job = before.model_copy(update={"status": after})
-        self.metrics.published(job)
-        if has_changed and has_run_ended(before.status, after):
-            self.metrics.run_ended(job)
-
-    def count_unreadable(self, metadata: ObjectMeta, after: FineTuneJobStatus) -> None:
-        """Bring the metrics to what is stored of an object whose spec nobody here can read."""
-        parts: dict[str, Any] = {"metadata": metadata, "status": after}
-        self.metrics.published(FineTuneJob.model_construct(**parts))
-
     def _tell(self, stored: JobObject, event: Event) -> None:
         meta = stored.metadata
-        regarding = Regarding(
-            FINETUNEJOBS.kind, FINETUNEJOBS.api_version, meta.namespace, meta.name, meta.uid
-        )
+        kind, version = self.resource.kind, self.resource.api_version
+        regarding = Regarding(kind, version, meta.namespace, meta.name, meta.uid)
         self.events.record(
             regarding, type=event.type, reason=event.reason, message=event.message, action=ACTION
         )

@@ -5,13 +5,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic
 
 import msgspec
 
-from controller.api.read import read_metadata, read_status
 from controller.api.reasons import Reason
-from controller.core.decide import Decision, decide
-from controller.core.unreadable import refuse_unreadable
+from controller.core.draft import Decision, StatusT
 from controller.errors import SpecError
 from controller.kube.client import Client
 from controller.kube.errors import ApiError, KubeError
@@ -19,19 +18,12 @@ from controller.kube.objects import Key
 from controller.kube.resources import PODS
 from controller.shell.apply import Applier, NotLeading, Scene, Stale
 from controller.shell.ended import EndedPods
-from controller.shell.kinds import ATTEMPT_LABELS, FINETUNEJOBS
 from controller.shell.ledger import Ledger, version
-from controller.shell.limits import Limits
-from controller.shell.observe import (
-    Look,
-    Observer,
-    awaited_children,
-    builtins_of,
-    is_owned_by,
-)
+from controller.shell.looks import ChildT, Look, ObjectT, awaited_children, is_owned_by
 from controller.shell.publish import Publisher
 from controller.shell.records import JobObject, PodList
 from controller.shell.waits import Waits
+from controller.shell.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +47,15 @@ BACKOFF = Again(is_backoff=True)
 
 
 @dataclass
-class Reconciler:
+class Reconciler(Generic[ObjectT, ChildT, StatusT]):
     """Observe, decide, apply, publish: reads first, the status on every path, events last."""
 
     client: Client
-    observer: Observer
+    work: Work[ObjectT, ChildT, StatusT]
     applier: Applier
     publisher: Publisher
     ledger: Ledger
     ended: EndedPods
-    limits: Limits
     waits: Waits
     now: Callable[[], datetime]
 
@@ -81,14 +72,14 @@ class Reconciler:
         return AT_ONCE
 
     async def _round(self, key: Key) -> Again:
-        stored = self.observer.stored(key)
+        stored = self.work.observer.stored(key)
         if stored is None:
-            leaving = self.observer.leaving(key)
-            if leaving is not None:  # a finalizer may hold it for long; nobody waits behind it
-                self.limits.forget(leaving)
+            leaving = self.work.observer.leaving(key)
+            if leaving is not None:
+                self.work.leave(leaving)
             return NEVER
         try:
-            look = self.observer.look(stored)
+            look = self.work.observer.look(stored)
         except SpecError as error:
             return await self._refuse(key, stored, error)
         look = await self._with_last_word(look)
@@ -99,55 +90,55 @@ class Reconciler:
         written = await self._publish(stored, decision)
         if written is None:
             return self._again_when_stale(key, stored)
-        if self.observer.is_there(stored):
-            self.publisher.count(look.job, decision.status, has_changed=written is not stored)
+        if self.work.observer.is_there(stored):
+            self.work.count(look.obj, decision.status, has_changed=written is not stored)
         if failure is not None:
             raise failure
         return self._again(look, decision, next_look_s, has_written=written is not stored)
 
     async def _refuse(self, key: Key, stored: JobObject, error: SpecError) -> Again:
         """What cannot be read is said to be so, and what runs of it is stopped."""
-        family = self.observer.family(stored)
-        metadata, status = read_metadata(builtins_of(stored)), read_status(stored.status)
-        decision = refuse_unreadable(metadata, status, family.children, error, self.now())
+        family = self.work.observer.family(stored)
+        decision = self.work.refuse(stored, family, error)
         await self.applier.apply(Scene(stored, None, family.jobs), decision.actions)
         self._settle(stored, decision, is_alive=family.is_alive)
         written = await self._publish(stored, decision)
         if written is None:
             return self._again_when_stale(key, stored)
-        if self.observer.is_there(stored):
-            self.publisher.count_unreadable(metadata, decision.status)
+        if self.work.observer.is_there(stored):
+            self.work.count_unreadable(stored, decision.status)
         return NEVER
 
-    async def _with_last_word(self, look: Look) -> Look:
+    async def _with_last_word(self, look: Look[ObjectT, ChildT]) -> Look[ObjectT, ChildT]:
         """An attempt that is over without a word: its pods are read live, once, before it counts.
 
         The cache of the pods may be behind that of the Jobs, or may have been filled after the
         pod ended.
         """
-        job = self.observer.wordless(look)
+        job = self.work.observer.wordless(look)
         if job is None:
             return look
         meta = job.metadata
-        labels = ",".join(f"{name}={meta.labels.get(name, '')}" for name in ATTEMPT_LABELS)
+        labels = ",".join(f"{name}={meta.labels.get(name, '')}" for name in self.work.labels)
         answer = await self.client.list(PODS, meta.namespace, label_selector=labels)
-        if self.observer.has_job(job):  # what is gone was forgotten, and stays so
+        if self.work.observer.has_job(job):  # what is gone was forgotten, and stays so
             for pod in msgspec.json.decode(answer, type=PodList).items:
                 if is_owned_by(pod, job):
                     self.ended.keep(meta.uid, pod)
             self.ended.looked_at(meta.uid)
-        return self.observer.look(look.stored)
+        return self.work.observer.look(look.stored)
 
-    async def _act(self, look: Look) -> tuple[KubeError | None, Decision | None]:
+    async def _act(
+        self, look: Look[ObjectT, ChildT]
+    ) -> tuple[KubeError | None, Decision[StatusT] | None]:
         """The decision as it is after its actions; none when it was about what is no longer so."""
-        if not self.observer.is_there(look.stored):  # a slot taken now would never come back
+        if not self.work.observer.is_there(look.stored):  # a slot taken now would never come back
             return None, None
-        before = self.ledger.obstacle(look.job.metadata)
-        observed = self.observer.observe(look)
-        decision = decide(observed)
+        before = self.ledger.obstacle(look.obj.metadata)
+        decision = self.work.decide(look)
         failure: KubeError | None = None
         try:
-            scene = Scene(look.stored, look.job, look.family.jobs)
+            scene = Scene(look.stored, look.obj, look.family.jobs)
             await self.applier.apply(scene, decision.actions)
         except Stale:
             return None, None
@@ -155,22 +146,17 @@ class Reconciler:
             raise
         except KubeError as error:
             failure = error
-        is_told = self.ledger.obstacle(look.job.metadata) != before
-        if is_told and self.observer.is_there(look.stored):
-            observed = self.observer.observe(self.observer.look(look.stored))
-            decision = decide(observed)
-        is_behind = observed.retrain_position > 0
-        self._settle(look.stored, decision, is_alive=look.family.is_alive, is_behind=is_behind)
+        is_told = self.ledger.obstacle(look.obj.metadata) != before
+        if is_told and self.work.observer.is_there(look.stored):
+            decision = self.work.decide(self.work.observer.look(look.stored))
+        self._settle(look.stored, decision, is_alive=look.family.is_alive)
         return failure, decision
 
-    def _settle(
-        self, stored: JobObject, decision: Decision, *, is_alive: bool, is_behind: bool = False
-    ) -> None:
-        if self.observer.is_there(stored):
-            uid, status = stored.metadata.uid, decision.status
-            self.limits.settle(uid, status, is_alive=is_alive, is_behind=is_behind)
+    def _settle(self, stored: JobObject, decision: Decision[StatusT], *, is_alive: bool) -> None:
+        if self.work.observer.is_there(stored):
+            self.work.settle(stored.metadata.uid, decision.status, is_alive=is_alive)
 
-    async def _publish(self, stored: JobObject, decision: Decision) -> JobObject | None:
+    async def _publish(self, stored: JobObject, decision: Decision[StatusT]) -> JobObject | None:
         """The object as it is stored; None when it has changed, and the live one is known now."""
         try:
             return await self.publisher.publish(stored, decision.status, decision.events)
@@ -184,7 +170,7 @@ class Reconciler:
         """Read the object live, so that the next decision is about it."""
         meta = stored.metadata
         try:
-            answer = await self.client.get(FINETUNEJOBS, meta.namespace, meta.name)
+            answer = await self.client.get(self.work.resource, meta.namespace, meta.name)
         except ApiError as error:
             if error.is_not_found:
                 return
@@ -193,27 +179,32 @@ class Reconciler:
         if live.metadata.uid == meta.uid:
             self.ledger.remember(live)
 
-    async def _look_at_waits(self, look: Look) -> float:
+    async def _look_at_waits(self, look: Look[ObjectT, ChildT]) -> float:
         """Read the events of children that take too long; seconds until the next look."""
         now, soonest_s = self.now(), math.inf
         for awaited in awaited_children(look):
             left_s = self.waits.next_look_s(awaited, now)
             if left_s <= 0:
-                await self.waits.look(look.job.metadata.namespace, awaited.subject, now)
+                await self.waits.look(look.obj.metadata.namespace, awaited.subject, now)
                 left_s = self.waits.next_look_s(awaited, now)
             soonest_s = min(soonest_s, left_s)
         return soonest_s
 
     def _again_when_stale(self, key: Key, stored: JobObject) -> Again:
         """At once when a newer version is known; else the cache has to catch up first."""
-        newest = self.observer.stored(key)
+        newest = self.work.observer.stored(key)
         is_newer = newest is not None and version(newest) > version(stored)
         return AT_ONCE if is_newer else BACKOFF
 
     def _again(
-        self, look: Look, decision: Decision, next_look_s: float, *, has_written: bool
+        self,
+        look: Look[ObjectT, ChildT],
+        decision: Decision[StatusT],
+        next_look_s: float,
+        *,
+        has_written: bool,
     ) -> Again:
-        obstacle = self.ledger.obstacle(look.job.metadata)
+        obstacle = self.ledger.obstacle(look.obj.metadata)
         if obstacle is not None and obstacle.reason is not Reason.INVALID_SPEC:
             return BACKOFF
         if decision.requeue_after_s == 0:

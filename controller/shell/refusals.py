@@ -41,12 +41,12 @@ def refusal_of(error: ApiError, *, name: str) -> Obstacle | None:
     said = words(error.message)
     if error.is_forbidden and "exceeded quota" in error.message:
         remedy = "it starts when the quota has room; raise the quota or end other work"
-        return Obstacle(Reason.QUOTA_EXCEEDED, f"Job {name}: {said}; {remedy}")
+        return Obstacle(Reason.QUOTA_EXCEEDED, f"Job {name}: {said}", remedy)
     if is_unfit(error) and not _DENIED.search(error.message):
-        text = f"Job {name} cannot be made from this spec: {said}; change spec.compute"
-        return Obstacle(Reason.INVALID_SPEC, text)
+        text = f"Job {name} cannot be made from this spec: {said}"
+        return Obstacle(Reason.INVALID_SPEC, text, "change spec.compute")
     remedy = "change spec.compute, or the policy; it is tried again"
-    return Obstacle(Reason.ADMISSION_DENIED, f"Job {name}: {said}; {remedy}")
+    return Obstacle(Reason.ADMISSION_DENIED, f"Job {name}: {said}", remedy)
 
 
 def is_unfit(error: ApiError) -> bool:

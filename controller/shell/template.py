@@ -1,12 +1,12 @@
 """The Job of one attempt: a pure function of the object, the action and the settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from controller.api.compute import Compute, Resources
 from controller.api.finetunejob import KIND, FineTuneJob
-from controller.api.meta import API_VERSION
+from controller.api.meta import API_VERSION, ObjectMeta
 from controller.core.actions import StartStage
 from controller.core.naming import short_hash
 from controller.shell.environment import environment
@@ -19,7 +19,8 @@ from controller.shell.kinds import (
     STAGE_LABEL,
     UID_LABEL,
 )
-from controller.shell.places import mounts, volumes
+from controller.shell.places import mounts, secrets_of, volumes
+from trainer.contract.base import Wire
 from trainer.contract.failures import EXIT_CODES
 from trainer.contract.request import DEFAULT_OUTCOME, Stage, StageRequest
 
@@ -58,17 +59,59 @@ class PodSettings:
     progress_port: int = 9090
 
 
+@dataclass(frozen=True)
+class Workload:
+    """What differs between the children of the two kinds, and between their stages."""
+
+    command: str
+    image: str
+    request: Wire
+    secrets: Mapping[str, str]
+    """Names of Secrets, by role."""
+    requests: Mapping[str, str]
+    """What is asked for where the spec asks for nothing."""
+    compute: Compute = field(default_factory=Compute)
+    is_train: bool = False
+    deadline_s: int | None = None
+    """A backstop for work that has no watchdog of its own."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose child it is."""
+
+    namespace: str
+    reference: Json
+
+
 def job_manifest(job: FineTuneJob, action: StartStage, pods: PodSettings) -> Json:
-    """The Job to create."""
-    labels = child_labels(action.request)
+    """The Job to create for a stage."""
+    request = action.request
+    work = Workload(
+        request.stage.value,
+        action.image,
+        request,
+        secrets_of(request.spec),
+        DEFAULT_REQUESTS[request.stage],
+        job.spec.compute,
+        is_train=request.stage is Stage.TRAIN,
+    )
+    return manifest(action.name, owner_of(KIND, job.metadata), child_labels(request), work, pods)
+
+
+def manifest(
+    name: str, owner: Owner, labels: Mapping[str, str], work: Workload, pods: PodSettings
+) -> Json:
+    """The Job around any work of ours."""
+    deadline = {} if work.deadline_s is None else {"activeDeadlineSeconds": work.deadline_s}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": action.name,
-            "namespace": job.metadata.namespace,
-            "labels": labels,
-            "ownerReferences": [_owner(job)],
+            "name": name,
+            "namespace": owner.namespace,
+            "labels": dict(labels),
+            "ownerReferences": [owner.reference],
         },
         "spec": {
             "backoffLimit": 0,
@@ -76,9 +119,10 @@ def job_manifest(job: FineTuneJob, action: StartStage, pods: PodSettings) -> Jso
             "parallelism": 1,
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": _rules()},
+            **deadline,
             "template": {
-                "metadata": _template_metadata(job.spec.compute, labels),
-                "spec": _pod(job.spec.compute, action, pods),
+                "metadata": _template_metadata(work.compute, labels),
+                "spec": _pod(work, pods),
             },
         },
     }
@@ -98,15 +142,17 @@ def child_labels(request: StageRequest) -> dict[str, str]:
     }
 
 
-def _owner(job: FineTuneJob) -> Json:
-    return {
+def owner_of(kind: str, meta: ObjectMeta) -> Owner:
+    """The reference by which the garbage collector takes children with their object."""
+    reference = {
         "apiVersion": API_VERSION,
-        "kind": KIND,
-        "name": job.metadata.name,
-        "uid": job.metadata.uid,
+        "kind": kind,
+        "name": meta.name,
+        "uid": meta.uid,
         "controller": True,
         "blockOwnerDeletion": True,
     }
+    return Owner(meta.namespace, reference)
 
 
 def _rules() -> list[Json]:
@@ -133,7 +179,7 @@ def _copied(theirs: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in theirs.items() if not name.startswith(NEVER_COPIED)}
 
 
-def _pod(compute: Compute, action: StartStage, pods: PodSettings) -> Json:
+def _pod(work: Workload, pods: PodSettings) -> Json:
     security: Json = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     if pods.fs_group:
         security |= {"fsGroup": pods.fs_group, "fsGroupChangePolicy": "OnRootMismatch"}
@@ -143,16 +189,15 @@ def _pod(compute: Compute, action: StartStage, pods: PodSettings) -> Json:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": security,
-        "containers": [_container(compute, action, pods)],
-        "volumes": volumes(action.request.spec, compute.cache_volume_claim),
-        **_placement(compute, action.request.stage),
+        "containers": [_container(work, pods)],
+        "volumes": volumes(work.secrets, work.compute.cache_volume_claim),
+        **_placement(work),
     }
 
 
-def _placement(compute: Compute, stage: Stage) -> Json:
+def _placement(work: Workload) -> Json:
     """Where the pod may run, and as whom; what is not set is not written."""
-    is_train = stage is Stage.TRAIN
-    written = compute.model_dump(mode="json", by_alias=True, exclude_none=True)
+    written = work.compute.model_dump(mode="json", by_alias=True, exclude_none=True)
     names = (
         "nodeSelector",
         "tolerations",
@@ -160,24 +205,23 @@ def _placement(compute: Compute, stage: Stage) -> Json:
         "priorityClassName",
         "imagePullSecrets",
         "serviceAccountName",
-        *(("runtimeClassName",) if is_train else ()),
+        *(("runtimeClassName",) if work.is_train else ()),
     )
     return {name: written[name] for name in names if written.get(name)}
 
 
-def _container(compute: Compute, action: StartStage, pods: PodSettings) -> Json:
-    stage = action.request.stage
+def _container(work: Workload, pods: PodSettings) -> Json:
     policy = {"imagePullPolicy": pods.image_pull_policy} if pods.image_pull_policy else {}
     return {
         "name": CONTAINER,
-        "image": action.image,
+        "image": work.image,
         **policy,
-        "command": ["python", "-P", "-m", "trainer", stage.value],
+        "command": ["python", "-P", "-m", "trainer", work.command],
         "env": environment(
-            action.request, compute.env, port=pods.progress_port, image=action.image
+            work.request, work.compute.env, port=pods.progress_port, image=work.image
         ),
         "ports": [{"name": PORT_NAME, "containerPort": pods.progress_port}],
-        "resources": _resources(compute, stage),
+        "resources": _resources(work),
         "terminationMessagePath": DEFAULT_OUTCOME,
         "terminationMessagePolicy": "File",
         "securityContext": {
@@ -185,19 +229,19 @@ def _container(compute: Compute, action: StartStage, pods: PodSettings) -> Json:
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
-        "volumeMounts": mounts(action.request.spec),
+        "volumeMounts": mounts(work.secrets),
     }
 
 
-def _resources(compute: Compute, stage: Stage) -> Json:
+def _resources(work: Workload) -> Json:
     """As the spec says, else little; GPUs are asked for by ``compute.gpus`` alone."""
-    is_train = stage is Stage.TRAIN
-    asked = compute.resources if is_train else compute.cpu_stage_resources
-    resources = asked or Resources(requests=dict(DEFAULT_REQUESTS[stage]))
+    compute = work.compute
+    asked = compute.resources if work.is_train else compute.cpu_stage_resources
+    resources = asked or Resources(requests=dict(work.requests))
     gpu = compute.gpu_resource_name
     requests = {name: value for name, value in resources.requests.items() if name != gpu}
     limits = {name: value for name, value in resources.limits.items() if name != gpu}
-    if is_train and compute.gpus:
+    if work.is_train and compute.gpus:
         limits[gpu] = compute.gpus
     written = {"requests": requests, "limits": limits}
     return {name: amounts for name, amounts in written.items() if amounts}

@@ -9,11 +9,11 @@ import msgspec
 from msgspec import Struct
 
 from controller.api.reasons import Reason
-from controller.core.children import Child, Obstacle
+from controller.core.children import AnyChild, Obstacle
 from controller.kube.client import Client
 from controller.kube.errors import KubeError
 from controller.kube.resources import CORE_EVENTS
-from controller.shell.pods import NODE_REMEDY
+from controller.shell.pods import IMAGE_REMEDY, NODE_REMEDY
 from controller.shell.refusals import words
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -78,16 +78,11 @@ def _read_event(event: ReadEvent) -> Obstacle | None:
     if event.reason == "FailedCreate":
         return _refused(said)
     if event.reason == "FailedScheduling":
-        text = f"no node takes the pod: {said}; {NODE_REMEDY}"
-        return Obstacle(Reason.UNSCHEDULABLE, text)
+        return Obstacle(Reason.UNSCHEDULABLE, f"no node takes the pod: {said}", NODE_REMEDY)
     if event.reason in IMAGE_REASONS or (
         event.reason in ("Failed", "BackOff") and _IMAGE_WORDS.search(event.message)
     ):
-        return Obstacle(
-            Reason.IMAGE_PULL,
-            f"{said}; check the image's name, that the node can reach its registry, and"
-            " spec.compute.imagePullSecrets",
-        )
+        return Obstacle(Reason.IMAGE_PULL, said, IMAGE_REMEDY)
     if event.reason in HOST_REASONS:
         return Obstacle(Reason.PENDING, f"the node cannot start the pod yet: {said}")
     return None
@@ -97,8 +92,8 @@ def _refused(said: str) -> Obstacle:
     """A pod that admission will not have; the Job controller asks again, each with a new name."""
     text = f"the pod was refused: {_POD_NAME.sub(_without_suffix, said)}"
     if "exceeded quota" in said:
-        return Obstacle(Reason.QUOTA_EXCEEDED, f"{text}; {QUOTA_REMEDY}")
-    return Obstacle(Reason.ADMISSION_DENIED, f"{text}; {REFUSED_REMEDY}")
+        return Obstacle(Reason.QUOTA_EXCEEDED, text, QUOTA_REMEDY)
+    return Obstacle(Reason.ADMISSION_DENIED, text, REFUSED_REMEDY)
 
 
 def _without_suffix(found: re.Match[str]) -> str:
@@ -109,7 +104,7 @@ def _without_suffix(found: re.Match[str]) -> str:
 class Awaited:
     """A child that has not started."""
 
-    child: Child
+    child: AnyChild
     subject: str
     """Whose events say why: the uid of its pod, or of its Job where there is no pod."""
     since: datetime

@@ -15,10 +15,11 @@ from controller.shell.glance import (
     is_retrained_by_itself,
     owner_key_of,
     owner_uid_of,
+    uid_of,
 )
-from controller.shell.kinds import BASEMODELS, CHILD_SELECTOR, FINETUNEJOBS
+from controller.shell.kinds import BASEMODELS, CHILD_SELECTOR, ERRAND_LABEL, FINETUNEJOBS
 from controller.shell.ledger import Ledger
-from controller.shell.observe import BASE_INDEX, OWNER_INDEX, Caches
+from controller.shell.looks import BASE_INDEX, OWNER_INDEX, UID_INDEX, Caches
 from controller.shell.records import Job, JobObject, Pod
 from controller.shell.slots import Place
 
@@ -35,6 +36,9 @@ class Watches:
     """A FineTuneJob is gone."""
     forget_wait: Callable[[str], None]
     """A Job is gone, or a pod is past waiting; by uid."""
+    wake_base: Callable[[Key], None]
+    forget_base: Callable[[JobObject], None]
+    """A BaseModel is gone."""
     expect_retrain: Callable[[Place], None]
     """A FineTuneJob may be trained again: it is in the line before anyone decides about it."""
     jobs: Reflector[JobObject] = field(init=False)
@@ -53,7 +57,11 @@ class Watches:
             on_change=self.job_changed,
         )
         self.base_models = Reflector(
-            self.client, BASEMODELS, JobObject, on_change=self.base_model_changed
+            self.client,
+            BASEMODELS,
+            JobObject,
+            indexes={UID_INDEX: uid_of},
+            on_change=self.base_model_changed,
         )
         self.children = Reflector(
             self.client,
@@ -103,9 +111,13 @@ class Watches:
             self.wake(key_of(new))
 
     def base_model_changed(self, old: JobObject | None, new: JobObject | None) -> None:
-        """Every FineTuneJob that names the BaseModel has news, if there are any for it."""
+        """A BaseModel has news for itself, and perhaps for every FineTuneJob that names it."""
+        if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+            self.forget_base(old)
+        if new is not None and not self.ledger.is_own(new):
+            self.wake_base(key_of(new))
         if not has_news_for_jobs(old, new):
-            return
+            return  # a look that found nothing new: nobody needs to hear of it
         namespace, name = key_of(self._there(old, new))
         users = list(self.jobs.store.by_index(BASE_INDEX, f"{namespace}/{name}"))
         for job in users:  # all of them first: the oldest is first, whoever is decided first
@@ -116,7 +128,7 @@ class Watches:
             self.wake(key_of(job))
 
     def child_changed(self, old: Job | None, new: Job | None) -> None:
-        """The FineTuneJob of a Job has news."""
+        """The object of a Job has news."""
         child: Job = self._there(old, new)
         if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
             self.ledger.gone(next(iter(owner_uid_of(old)), ""), old)
@@ -125,7 +137,7 @@ class Watches:
         self._wake_owner(child)
 
     def pod_changed(self, old: Pod | None, new: Pod | None) -> None:
-        """The FineTuneJob of a pod has news."""
+        """The object of a pod has news."""
         pod: Pod = self._there(old, new)
         if new is None or pod.status.phase not in ("", "Pending"):
             self.forget_wait(pod.metadata.uid)
@@ -145,6 +157,10 @@ class Watches:
             self.ended.keep(owner.uid, pod)
 
     def _wake_owner(self, child: KubeObject) -> None:
+        if ERRAND_LABEL in child.metadata.labels:
+            for base in self.base_models.store.by_index(UID_INDEX, _uid_label(child)):
+                self.wake_base(key_of(base))
+            return
         key = owner_key_of(child)
         if key is not None:
             self.wake(key)
@@ -152,6 +168,10 @@ class Watches:
     @staticmethod
     def _there(old: Any, new: Any) -> Any:  # noqa: ANN401 - an object of either side
         return old if new is None else new
+
+
+def _uid_label(child: KubeObject) -> str:
+    return next(iter(owner_uid_of(child)), "")
 
 
 def controller_of(obj: KubeObject) -> OwnerReference | None:

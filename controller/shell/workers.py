@@ -10,8 +10,10 @@ from controller.kube.backoff import MAX_RETRY_AFTER_S
 from controller.kube.errors import ApiError, KubeError
 from controller.kube.objects import Key
 from controller.kube.workqueue import ShutDown, WorkQueue
-from controller.shell.metrics import Metrics
+from controller.shell.metrics import CONTROLLERS, Metrics, Result
 from controller.shell.reconcile import Again
+
+LOG_FIELD = {CONTROLLERS[0]: "job", CONTROLLERS[1]: "basemodel"}
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +26,8 @@ class Workers:
     reconcile: Callable[[Key], Awaitable[Again]]
     metrics: Metrics
     count: int
+    controller: str = CONTROLLERS[0]
+    """Which of the two loops this is, in metrics and logs."""
     _is_stopping: bool = False
     _at_work: set[Key] = field(default_factory=set)
     _is_idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -67,22 +71,25 @@ class Workers:
         except KubeError as error:
             self._retry_after_error(key, error, start_s)
         except Exception:
-            where = {"job": "/".join(key)}
+            where = {LOG_FIELD[self.controller]: "/".join(key)}
             log.exception("reconcile failed; the status is as it was", extra=where)
             self.queue.add_rate_limited(key)
-            self.metrics.reconciled("error", time.monotonic() - start_s)
+            self._count("error", start_s)
         else:
             self._requeue(key, again)
             is_at_rest = again == Again()
-            self.metrics.reconciled(
-                "success" if is_at_rest else "requeue", time.monotonic() - start_s
-            )
+            self._count("success" if is_at_rest else "requeue", start_s)
+
+    def _count(self, result: Result, start_s: float) -> None:
+        self.metrics.reconciled(self.controller, result, time.monotonic() - start_s)
 
     def _retry_after_error(self, key: Key, error: KubeError, start_s: float) -> None:
-        log.warning("%s; tried again later", error, extra={"job": "/".join(key)})
+        log.warning(
+            "%s; tried again later", error, extra={LOG_FIELD[self.controller]: "/".join(key)}
+        )
         asked_s = error.retry_after_s if isinstance(error, ApiError) else None
         self.queue.add_rate_limited(key, at_least_s=min(asked_s or 0.0, MAX_RETRY_AFTER_S))
-        self.metrics.reconciled("error", time.monotonic() - start_s)
+        self._count("error", start_s)
 
     def _requeue(self, key: Key, again: Again) -> None:
         if again.is_backoff:

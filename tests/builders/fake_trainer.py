@@ -25,7 +25,7 @@ USUAL = {
     "train": {"runId": RUN_ID, "adapterDigest": DIGEST},
     "judge": {"runId": RUN_ID, "verdict": "Promote", "evaluationId": "e1", "sequence": 1},
 }
-EXIT = {"InvalidData": 11, "Unavailable": 18, "Interrupted": 23}
+EXIT = {"InvalidData": 11, "NotFound": 15, "Unavailable": 18, "Interrupted": 23}
 JUDGED = {
     "metric": "ExactMatch",
     "arms": [
@@ -48,14 +48,16 @@ def main() -> int:
     if sys.argv[1] == "report":
         return report()
     request = json.loads(os.environ["TUNEKEEPER_REQUEST"])
-    stage = request["stage"]
+    stage = request.get("stage") or request["errand"]
     assert sys.argv[1] == stage
     assert Path(os.environ["TUNEKEEPER_WORK"]).is_dir()
     assert os.environ["TUNEKEEPER_FILE_ROOT"] == "/"
     plan = json.loads(os.environ.get("FAKE_PLAN", "{}")).get(stage, [{"do": "ok"}])
-    step = dict(plan[min(request["attempt"], len(plan)) - 1])
+    step = dict(plan[min(request.get("attempt") or request["number"], len(plan)) - 1])
     sys.stdout.write(f"working on {stage}\n")
     sys.stdout.flush()
+    if "errand" in request:
+        return run_errand(step.pop("do"), request, step)
     return perform(step.pop("do"), request, step)
 
 
@@ -76,6 +78,30 @@ def perform(deed: str, request: dict, fields: dict) -> int:
             return wait_for_sigterm(request)
         case _:
             return 1
+
+
+def run_errand(deed: str, request: dict, fields: dict) -> int:
+    usual = {"found": {"revision": "rev-1", "contentDigest": DIGEST}}
+    if request["errand"] == "write-back":
+        usual = {"commit": f"commit-of-{request['new']['revision']}", "changedFiles": 1}
+    if deed == "crash":
+        return 1
+    if deed == "wait":
+        told = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: told.set())
+        sys.stdout.flush()
+        Path(os.environ["FAKE_READY"]).touch()
+        told.wait(30)
+        fields = {"failure": "Interrupted", "message": "stopped"}
+    told_of = {
+        "errand": request["errand"],
+        "uid": request["baseModel"]["uid"],
+        "number": request["number"],
+        **({} if deed in ("fail", "wait") else usual),
+        **fields,
+    }
+    Path(os.environ["TUNEKEEPER_OUTCOME"]).write_text(json.dumps(told_of) + "\n{}\n")
+    return EXIT.get(fields.get("failure", ""), 0)
 
 
 def wait_for_sigterm(request: dict) -> int:

@@ -145,11 +145,21 @@ class Desk:
         timeout_s: float = PATIENCE_S,
     ) -> Json:
         """Its status, once that is so; what it was instead when it never is."""
+        return self.until_of(self.path(name), is_true, what, timeout_s)
+
+    def until_of(
+        self,
+        path: str,
+        is_true: Callable[[Json], object],
+        what: str,
+        timeout_s: float = PATIENCE_S,
+    ) -> Json:
+        """The same of whatever object lies at the path."""
         seen: Json = {}
 
         def check() -> bool:
             seen.clear()
-            seen.update(self.status(name))
+            seen.update(self.plane.api.get(path).get("status", {}))
             return bool(is_true(seen))
 
         try:

@@ -16,11 +16,13 @@ from controller.kube.store import Store
 from controller.shell.apply import Applier
 from controller.shell.ended import EndedPods
 from controller.shell.glance import owner_uid_of
+from controller.shell.jobs import JobWork
 from controller.shell.kinds import FINETUNEJOBS
 from controller.shell.ledger import Ledger
 from controller.shell.limits import Limits
+from controller.shell.looks import OWNER_INDEX, Caches
 from controller.shell.metrics import Metrics
-from controller.shell.observe import OWNER_INDEX, Caches, Observer
+from controller.shell.observe import Observer
 from controller.shell.progress import Poller
 from controller.shell.publish import Publisher
 from controller.shell.reconcile import Again, Reconciler
@@ -84,19 +86,25 @@ class Scene:
         limits, waits, metrics = self.limits, Waits(api, 20, 30), self.metrics
         poller = Poller(list, lambda _: None, 9090, 2)
         observer = Observer(
-            self.caches, self.ledger, self.ended, waits, limits, poller, Settings(), lambda: START
+            caches=self.caches,
+            ledger=self.ledger,
+            ended=self.ended,
+            waits=waits,
+            limits=limits,
+            poller=poller,
+            settings=Settings(),
+            now=lambda: START,
         )
         leads = lambda: self.is_leader  # noqa: E731 - read when it is asked
         applier = Applier(api, self.ledger, metrics, PodSettings(), leads)
         publisher = Publisher(api, events, self.ledger, metrics)
         return Reconciler(
             api,
-            observer,
+            JobWork(observer, limits, metrics),
             applier,
             publisher,
             self.ledger,
             self.ended,
-            limits,
             waits,
             lambda: START,
         )

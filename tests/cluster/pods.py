@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from cluster.api import Api, ApiFailed, Json
+from cluster.errandpod import ERRAND, ErrandPod
 from cluster.pod import KILLED, LABEL, PATIENCE_S, Last, Place, Pod, condition
 from cluster.process import wait_until
 
@@ -80,6 +81,16 @@ class Kubelet:
         what = f"pod with {labels} in {self.namespace}"
         return Pod(self.place, wait_until(lambda: self._first(labels), what, timeout_s))
 
+    def errand(
+        self, errand: str = "resolve", *, number: int = 0, timeout_s: float = PATIENCE_S
+    ) -> ErrandPod:
+        """The same of a BaseModel's errand; of any number where none is given."""
+        wanted = {"errand": errand, "number": str(number) if number else ""}
+        labels = {f"{LABEL}/{name}": value for name, value in wanted.items() if value}
+        what = f"pod with {labels} in {self.namespace}"
+        found = wait_until(lambda: self._first(labels), what, timeout_s)
+        return ErrandPod(self.place, found)
+
     def _first(self, labels: dict[str, str]) -> Json | None:
         """The newest that is not being deleted."""
         selector = ",".join(f"{name}%3D{value}" for name, value in labels.items())
@@ -125,7 +136,9 @@ class Kubelet:
         path = f"{self._pods}?fieldSelector=spec.nodeName%3D{self.node}&resourceVersion=0"
         for seen in self.api.get(path)["items"]:
             if seen["metadata"].get("deletionTimestamp"):
-                ignoring_absence(lambda seen=seen: self._end(Pod(self.place, seen), seen["status"]))
+                is_errand = ERRAND in seen["metadata"]["labels"]
+                pod = (ErrandPod if is_errand else Pod)(self.place, seen)
+                ignoring_absence(lambda pod=pod, seen=seen: self._end(pod, seen["status"]))
 
     def _end(self, pod: Pod, status: Json) -> None:
         """SIGTERM to what runs, its end into the status, then the pod's object goes."""

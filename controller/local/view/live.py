@@ -9,16 +9,15 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from controller.core.children import Child
 from controller.local.view import figures
 from controller.local.view.notices import (
     Follower,
     Happening,
     Notice,
+    Shown,
     counted,
     current_activity,
     eta_s,
-    stage_title,
 )
 
 LINE_PERIOD = timedelta(seconds=15)
@@ -37,7 +36,7 @@ class View(Protocol):
 
     poll_s: float
 
-    def show(self, children: Sequence[Child], now: datetime) -> None:
+    def show(self, children: Sequence[Shown], now: datetime) -> None:
         """Show what is new."""
 
     def say(self, text: str) -> None:
@@ -62,7 +61,7 @@ class Lines:
         self._follower = Follower(uid)
         self._told: datetime | None = None
 
-    def show(self, children: Sequence[Child], now: datetime) -> None:
+    def show(self, children: Sequence[Shown], now: datetime) -> None:
         """Print what is new."""
         for notice in self._follower.notices(children, now):
             self._told = now
@@ -102,7 +101,7 @@ class Bars:
         )
         self._bars.start()
 
-    def show(self, children: Sequence[Child], now: datetime) -> None:
+    def show(self, children: Sequence[Shown], now: datetime) -> None:
         """Lines for what is over, bars for what is under way."""
         for notice in self._follower.notices(children, now):
             if notice.happening is not Happening.ACTIVITY_STARTED:
@@ -119,7 +118,7 @@ class Bars:
         """Take the bars away; the lines stay."""
         self._bars.stop()
 
-    def _show_stage(self, child: Child | None) -> None:
+    def _show_stage(self, child: Shown | None) -> None:
         if child is None:
             self._bars.update(self._stage, visible=False)
             return
@@ -128,13 +127,13 @@ class Bars:
         self._bars.update(
             self._stage,
             visible=True,
-            description=f"[bold]{escape(stage_title(child))}",
+            description=f"[bold]{escape(child.title)}",
             completed=percent,
             count=f"{percent:.0f} %",
             eta=eta_text(progress.eta_seconds if progress else None),
         )
 
-    def _show_activity(self, child: Child | None) -> None:
+    def _show_activity(self, child: Shown | None) -> None:
         activity = current_activity(child) if child else None
         if activity is None:
             self._bars.update(self._activity, visible=False)
@@ -161,10 +160,10 @@ def eta_text(seconds: float | None) -> str:
     return "" if seconds is None else f"{figures.duration(seconds)} left"
 
 
-def progress_line(child: Child) -> str:
+def progress_line(child: Shown) -> str:
     """Where a stage stands, in one line."""
     progress, activity = child.progress, current_activity(child)
-    parts = [stage_title(child)]
+    parts = [child.title]
     if progress is not None:
         parts.append(f"{progress.percent:.0f} %")
         parts.append(eta_text(progress.eta_seconds))

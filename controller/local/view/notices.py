@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from controller.core.children import Child
 from controller.core.failures import RULES, Policy
+from controller.core.watching.child import ErrandChild
 from controller.local.view import figures
 from trainer.contract.progress import ActivityProgress
 
@@ -19,6 +20,10 @@ class Happening(StrEnum):
     ACTIVITY_ENDED = "activity ended"
     STAGE_ENDED = "stage ended"
     STAGE_FAILED = "stage failed"
+
+
+Shown = Child | ErrandChild
+"""What a view can show."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +48,15 @@ class Follower:
     uid: str
     _seen: dict[str, _Seen] = field(default_factory=dict)
 
-    def notices(self, children: Sequence[Child], now: datetime) -> Iterator[Notice]:
+    def notices(self, children: Sequence[Shown], now: datetime) -> Iterator[Notice]:
         """What is new since the last call."""
         for child in children:
             yield from self._of(child, now)
 
-    def _of(self, child: Child, now: datetime) -> Iterator[Notice]:
+    def _of(self, child: Shown, now: datetime) -> Iterator[Notice]:
         if child.name not in self._seen:
             self._seen[child.name] = _Seen()
-            yield Notice(Happening.STAGE_STARTED, stage_title(child))
+            yield Notice(Happening.STAGE_STARTED, child.title)
         seen = self._seen[child.name]
         if seen.is_over:
             return
@@ -60,25 +65,19 @@ class Follower:
             seen.is_over = True
             yield self._end(child, now)
 
-    def _end(self, child: Child, now: datetime) -> Notice:
+    def _end(self, child: Shown, now: datetime) -> Notice:
         took = figures.duration(child.seconds(now))
         failure = child.failure(self.uid)
         if failure is None:
-            return Notice(Happening.STAGE_ENDED, f"{child.stage.value} done in {took}")
+            return Notice(Happening.STAGE_ENDED, f"{child.work} done in {took}")
         kind, message = failure
         # the end tells what nobody waits for; and nobody waits where someone sits and looks
         is_end = RULES[kind].policy in (Policy.NEVER, Policy.WAIT)
         reason = "" if is_end else f": {message}"
-        return Notice(Happening.STAGE_FAILED, f"{child.stage.value}: {kind.value}{reason}")
+        return Notice(Happening.STAGE_FAILED, f"{child.work}: {kind.value}{reason}")
 
 
-def stage_title(child: Child) -> str:
-    """The stage, and which attempt it is unless it is the first."""
-    again = f", attempt {child.attempt}" if child.attempt > 1 else ""
-    return f"{child.stage.value}{again}"
-
-
-def current_activity(child: Child) -> ActivityProgress | None:
+def current_activity(child: Shown) -> ActivityProgress | None:
     """What the child is doing, as far as it said."""
     activities = child.progress.activities if child.progress else []
     return activities[-1] if activities else None
@@ -99,7 +98,7 @@ def eta_s(activity: ActivityProgress) -> float | None:
     return activity.seconds / activity.done * (activity.total - activity.done)
 
 
-def _activities(child: Child, seen: _Seen) -> Iterator[Notice]:
+def _activities(child: Shown, seen: _Seen) -> Iterator[Notice]:
     """All but the last are over; the last one is, when the stage is."""
     activities = child.progress.activities if child.progress else []
     over = len(activities) - (1 if child.is_unfinished else 0)

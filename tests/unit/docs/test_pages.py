@@ -10,6 +10,8 @@ from controller.api.conditions import ConditionType
 from controller.api.reasons import Reason
 from controller.core.conditions import TABLE, State
 from controller.core.failures import RULES, Policy
+from controller.core.watching.conditions import TABLE as WATCHED
+from controller.core.watching.failures import REMEDIES
 from controller.settings import OperatorSettings, env_of
 from trainer.contract.failures import FailureClass
 
@@ -23,6 +25,7 @@ REASON_TITLES = (
     "Waits that show while they last",
     "Why a run failed",
     "How a run ended, and what is known of it",
+    "Of a BaseModel",
 )
 
 RETRIED = {
@@ -66,6 +69,25 @@ def test_every_condition_says_when_it_is_set_what_it_means_and_what_to_do(kind):
 def test_the_table_of_states_is_that_of_the_core(state):
     truths = [truth or "absent" for truth in dataclasses.astuple(TABLE[state])]
     assert f"\n| {state.value} | {' | '.join(truths)} |\n" in CONDITIONS
+
+
+@pytest.mark.parametrize("state", WATCHED)
+def test_a_row_of_the_states_of_a_base_model_is_that_of_the_core(state):
+    truths = [truth or "absent" for truth in dataclasses.astuple(WATCHED[state])]
+    shown = [row[1:4] for row in states_of_a_base_model()]
+    assert truths in shown
+
+
+def test_a_failure_that_a_person_mends_is_said_to_be_one():
+    table = {row[0]: row[-1] for row in states_of_a_base_model()}
+    told = set(re.findall(r"`(\w+)`", table["a person has to mend it"])) - {"WriteBackFailed"}
+    assert told == {str(reason) for reason in REMEDIES}
+
+
+def states_of_a_base_model() -> list[list[str]]:
+    lines = section(CONDITIONS, "The states of a BaseModel").splitlines()
+    cells = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    return cells[1:]
 
 
 @pytest.mark.parametrize("failure", FailureClass)

@@ -29,7 +29,16 @@ def a_child(*activities: ActivityProgress, percent: float = 40) -> Child:
         eta_seconds=90,
         activities=list(activities),
     )
-    return Child("c", 1, Stage.TRAIN, 1, "h", ChildState.RUNNING, started=NOW, progress=told)
+    return Child(
+        name="c",
+        run=1,
+        stage=Stage.TRAIN,
+        attempt=1,
+        spec_hash="h",
+        state=ChildState.RUNNING,
+        started=NOW,
+        progress=told,
+    )
 
 
 def test_nothing_is_told_twice_or_left_out() -> None:

@@ -16,6 +16,7 @@ CONTROLLER = {
     "tunekeeper.dev/finetunejobs/status": ("update",),
     "tunekeeper.dev/basemodels/status": ("update",),
     "tunekeeper.dev/finetunejobs/finalizers": ("update",),
+    "tunekeeper.dev/basemodels/finalizers": ("update",),
     "batch/jobs": (*READ, "create", "delete"),
     "/pods": READ,
     "/events": ("get", "list"),

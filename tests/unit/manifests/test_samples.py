@@ -1,4 +1,4 @@
-"""The samples are jobs that can be applied as they are."""
+"""The samples can be applied as they are."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import yaml
 from controller.api.documents import parse
 
 SAMPLES = Path(__file__).parents[3] / "manifests" / "samples"
-JOBS = sorted(SAMPLES.glob("job-*.yaml"))
+SAMPLE_FILES = sorted([*SAMPLES.glob("job-*.yaml"), SAMPLES / "basemodel.yaml"])
 S3_KEYS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
@@ -33,17 +33,18 @@ def secrets():
     return {secret["metadata"]["name"]: secret["stringData"] for secret in documents}
 
 
-@pytest.mark.parametrize("path", JOBS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SAMPLE_FILES, ids=lambda path: path.name)
 def test_a_sample_has_no_problem(path):
     assert len(parse(path.read_text(), file=path.name, base=str(SAMPLES))) == 1
 
 
 def test_every_secret_that_a_sample_names_has_an_example_with_the_keys_that_are_read():
-    named = set().union(*(secret_names(yaml.safe_load(path.read_text())) for path in JOBS))
+    named = set().union(*(secret_names(yaml.safe_load(path.read_text())) for path in SAMPLE_FILES))
     assert named == set(secrets())
     assert {frozenset(keys) for keys in secrets().values()} == {
         frozenset(S3_KEYS),
         frozenset({"token"}),
+        frozenset({"username", "password"}),
     }
 
 

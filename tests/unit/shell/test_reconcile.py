@@ -239,7 +239,7 @@ def test_an_object_that_goes_while_it_is_worked_on_keeps_no_slot() -> None:
 def test_an_object_that_is_gone_before_it_is_decided_about_takes_no_slot() -> None:
     scene = Scene()
     scene.given()
-    look = scene.reconciler.observer.look(scene.reconciler.observer.stored(KEY))
+    look = scene.reconciler.work.observer.look(scene.reconciler.work.observer.stored(KEY))
     scene.caches.jobs.remove(KEY)
     assert asyncio.run(scene.reconciler._act(look)) == (None, None)  # noqa: SLF001 - the window
     assert position_of(scene, another_job()) == 0
@@ -253,10 +253,10 @@ def test_a_job_of_another_namespace_that_bears_the_uid_is_no_child() -> None:
     (child,) = scene.caches.children.all()
     child.metadata.namespace = "other"
     scene.caches.children.put(child)
-    stored = scene.reconciler.observer.stored(KEY)
-    assert {job.metadata.namespace for job in scene.reconciler.observer.family(stored).jobs} == {
-        "ml"
-    }
+    stored = scene.reconciler.work.observer.stored(KEY)
+    assert {
+        job.metadata.namespace for job in scene.reconciler.work.observer.family(stored).jobs
+    } == {"ml"}
 
 
 def test_an_object_that_a_finalizer_holds_gives_its_slot_back() -> None:

@@ -1,0 +1,70 @@
+"""FineTuneJobs, as the reconciler works on them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.api.finetunejob import FineTuneJob
+from controller.api.read import read_metadata, read_status
+from controller.api.status import FineTuneJobStatus
+from controller.core.children import Child
+from controller.core.decide import decide
+from controller.core.draft import Decision
+from controller.core.unreadable import refuse_unreadable
+from controller.errors import SpecError
+from controller.shell.kinds import ATTEMPT_LABELS, FINETUNEJOBS
+from controller.shell.limits import Limits
+from controller.shell.looks import Family, Look, builtins_of
+from controller.shell.metrics import Metrics
+from controller.shell.observe import Observer
+from controller.shell.publish import has_run_ended
+from controller.shell.records import JobObject
+from controller.shell.work import Work
+
+
+@dataclass
+class JobWork(Work[FineTuneJob, Child, FineTuneJobStatus]):
+    """With the limits of the fleet, and the metrics of runs."""
+
+    observer: Observer
+    limits: Limits
+    metrics: Metrics
+    resource = FINETUNEJOBS
+    labels = ATTEMPT_LABELS
+    _behind: set[str] = field(default_factory=set)
+    """Whose retraining stands in line, by the newest decision."""
+
+    def decide(self, look: Look[FineTuneJob, Child]) -> Decision[FineTuneJobStatus]:
+        """By the core; takes a slot when one is free."""
+        observed = self.observer.observe(look)
+        note = self._behind.add if observed.retrain_position else self._behind.discard
+        note(look.obj.metadata.uid)
+        return decide(observed)
+
+    def refuse(
+        self, stored: JobObject, family: Family[Child], error: SpecError
+    ) -> Decision[FineTuneJobStatus]:
+        """It is said to be so, and what runs is stopped."""
+        metadata, status = read_metadata(builtins_of(stored)), read_status(stored.status)
+        return refuse_unreadable(metadata, status, family.children, error, self.observer.now())
+
+    def settle(self, uid: str, status: FineTuneJobStatus, *, is_alive: bool) -> None:
+        """It keeps its places, or gives them back."""
+        self.limits.settle(uid, status, is_alive=is_alive, is_behind=uid in self._behind)
+
+    def leave(self, uid: str) -> None:
+        """A finalizer may hold it for long; nobody waits behind it."""
+        self._behind.discard(uid)
+        self.limits.forget(uid)
+
+    def count(self, obj: FineTuneJob, status: FineTuneJobStatus, *, has_changed: bool) -> None:
+        """Bring the metrics to what is stored."""
+        job = obj.model_copy(update={"status": status})
+        self.metrics.published(job)
+        if has_changed and has_run_ended(obj.status, status):
+            self.metrics.run_ended(job)
+
+    def count_unreadable(self, stored: JobObject, status: FineTuneJobStatus) -> None:
+        """Its series without what its spec would say."""
+        metadata = read_metadata(builtins_of(stored))
+        parts: dict[str, Any] = {"metadata": metadata, "status": status}
+        self.metrics.published(FineTuneJob.model_construct(**parts))

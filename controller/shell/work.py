@@ -1,0 +1,45 @@
+"""What differs between the two kinds when one of their objects is reconciled."""
+
+from abc import ABC, abstractmethod
+from typing import Generic
+
+from controller.core.draft import Decision, StatusT
+from controller.errors import SpecError
+from controller.kube.resources import Resource
+from controller.shell.looks import AnyObserver, ChildT, Family, Look, ObjectT
+from controller.shell.records import JobObject
+
+
+class Work(ABC, Generic[ObjectT, ChildT, StatusT]):
+    """One kind: how it is looked at and decided, and who else wants to know."""
+
+    resource: Resource
+    labels: tuple[str, ...]
+    """Of a child: together they say which one it is, and what it is true for."""
+    observer: AnyObserver[ObjectT, ChildT]
+
+    @abstractmethod
+    def decide(self, look: Look[ObjectT, ChildT]) -> Decision[StatusT]:
+        """What to do about an object."""
+
+    @abstractmethod
+    def refuse(
+        self, stored: JobObject, family: Family[ChildT], error: SpecError
+    ) -> Decision[StatusT]:
+        """What to do about one whose spec cannot be read."""
+
+    @abstractmethod
+    def settle(self, uid: str, status: StatusT, *, is_alive: bool) -> None:
+        """What the decision made of the object."""
+
+    @abstractmethod
+    def leave(self, uid: str) -> None:
+        """The object is going, and nothing of it lives."""
+
+    @abstractmethod
+    def count(self, obj: ObjectT, status: StatusT, *, has_changed: bool) -> None:
+        """The status as it is stored now."""
+
+    @abstractmethod
+    def count_unreadable(self, stored: JobObject, status: StatusT) -> None:
+        """The same, of an object whose spec nobody here can read."""
