@@ -122,7 +122,10 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             if name.lower() not in skipped:
                 self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        length = str(len(content))
+        if self.command == "HEAD" and headers:  # that of the body which GET would have
+            length = headers.get("Content-Length", length)
+        self.send_header("Content-Length", length)
         self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":

@@ -93,7 +93,7 @@ class S3Server:
 @contextmanager
 def s3_server(folder: Path, *, tls: bool = False) -> Iterator[S3Server]:
     """The service, its objects and users below ``folder``; ended with the block."""
-    for name in ("objects", "users"):
+    for name in ("objects", "users", "versions"):
         (folder / name).mkdir(parents=True)
     ca = make_certificates(folder) if tls else None
     process, server = _started(folder, ca)
@@ -123,6 +123,8 @@ def _start(folder: Path, ca: Path | None) -> tuple[Process, S3Server]:
         "/health",
         "--quiet",
         "posix",
+        "--versioning-dir",
+        folder / "versions",
         folder / "objects",
     ]
     process = Process("versitygw", command, folder)

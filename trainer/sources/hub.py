@@ -36,6 +36,10 @@ TIMEOUT_S = 10
 
 PARTIAL_CONTENT = 206
 
+# Else the library asks each Hub for a list of coding agents first, in every new process: a second
+# request where a look needs one, and they are counted. It also tells the Hub of our environment.
+constants.HF_HUB_DISABLE_TELEMETRY = True
+
 SHA256 = re.compile(r"[0-9a-f]{64}")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 """Any other pin, a tag say, only leads to one."""

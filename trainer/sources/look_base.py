@@ -61,11 +61,9 @@ def counted_of(place: str, names: Mapping[str, Listed]) -> dict[str, Listed]:
     return {name: names[name] for name in counted(names)}
 
 
-def remembered(
-    look: Look, identity: str, size: int, read: Callable[[], str], *, vouched: str = ""
-) -> str:
-    """The sha256 of a file: as it is vouched for, remembered or, at last, read."""
-    digest = vouched or look.memo.get(identity) or read()
+def remembered(look: Look, identity: str, size: int, read: Callable[[], str]) -> str:
+    """The sha256 of a file, remembered or else read."""
+    digest = look.memo.get(identity) or read()
     look.memo.put(identity, digest, size)
     return digest
 

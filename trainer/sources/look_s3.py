@@ -194,6 +194,11 @@ def checksum_of(bucket: Shown, name: str) -> str:
         )
     except (ClientError, BotoCoreError):
         return ""  # reading it will say what is wrong
+    return checksum_in(answer, stored)
+
+
+def checksum_in(answer: Mapping[str, Any], stored: Stored) -> str:
+    """The same from the service's answer; empty too where it is of another version."""
     is_whole = answer.get("ChecksumType", FULL_OBJECT) == FULL_OBJECT
     is_same = (answer.get("ETag"), answer.get("ContentLength")) == (stored.tag, stored.size)
     return hexadecimal(answer.get("ChecksumSHA256", "")) if is_whole and is_same else ""
