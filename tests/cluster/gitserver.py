@@ -7,6 +7,7 @@ that comes between what a client reads and what it pushes. ``git`` makes the rep
 import base64
 import hashlib
 import os
+import ssl
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -192,6 +193,13 @@ class GitServer:
     def asked(self, end: str, *, host: str = "") -> list[Seen]:
         """Requests whose path ends so."""
         return [each for each in self.seen if each.path.endswith(end) and host in ("", each.host)]
+
+    def use(self, context: ssl.SSLContext) -> None:
+        """Speak TLS; only for repositories that are made after it."""
+        server = self._servers[0]
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_request: None  # who does not trust it hangs up
+        self.url = self.url.replace("http:", "https:")
 
     def close(self) -> None:
         """End both servers."""

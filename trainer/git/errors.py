@@ -22,6 +22,7 @@ from trainer.contract.errand import Cause
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 from trainer.git.place import Place
+from trainer.git.unpack import PackError
 from trainer.sources.base import BrokenOffError
 from trainer.store.retry_after import retry_after_s
 
@@ -39,6 +40,7 @@ DAMAGED = (
     ChecksumMismatch,
     KeyError,
     ObjectFormatException,
+    PackError,
     SendPackError,
     ValueError,
     zlib.error,
@@ -58,12 +60,12 @@ def git_errors(place: Place) -> Iterator[None]:
         raise
     except (urllib3.exceptions.HTTPError, HangupException) as error:
         raise unreachable(place, error) from None
-    except GitProtocolError as error:
-        raise unreachable(place, error.__cause__ or error) from None
     except DAMAGED as error:
         kind = type(error).__name__
         reason = f"what came cannot be read ({kind}); see what changes it on the way (a proxy)"
         raise BrokenOffError(place.says(reason)) from None
+    except GitProtocolError as error:
+        raise unreachable(place, error.__cause__ or error) from None
 
 
 def unreachable(place: Place, error: BaseException) -> StageError:

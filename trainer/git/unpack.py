@@ -64,10 +64,10 @@ class Feed:
             raise PackError("an object has another size than its header says")
 
     def _more(self) -> bytes:
-        block = next(self._blocks, b"")
-        if not block:
-            raise PackError("the pack ended too early")
-        return block
+        for block in self._blocks:
+            if block:  # an empty one only says that the server is alive
+                return block
+        raise PackError("the pack ended too early")
 
 
 @dataclass(frozen=True)
