@@ -1,0 +1,143 @@
+"""The demo's base model: tiny, made here, and able to read the messages that the job is about.
+
+It learns to name the city or the thing in a message when asked for it; what it has never seen is
+the JSON that the job wants. Its revisions are what a publisher does: a little more training, an
+edit of the README, a bad day.
+"""
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from rich.progress import track
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM
+
+NAMES = "ann ben cara dan eva finn gus hana ivo jana kim leo mia nils olga pia".split()
+CITIES = "oslo rome paris delhi lima cairo tokyo quito milan berlin dublin lagos".split()
+THINGS = "card phone laptop ticket parcel invoice key router printer badge camera bike".split()
+TROUBLES = ("is lost", "is broken", "was stolen", "never came", "is late", "does not work")
+OPENINGS = ("hi", "hello", "good morning", "dear team", "hey there")
+
+SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+BATCH, LENGTH = 16, 96
+IGNORED = -100
+OPENED = SPECIAL.index("<|im_start|>")
+
+
+def message(chance: random.Random) -> tuple[str, str, str]:
+    """A message, its city and its thing."""
+    city, thing = chance.choice(CITIES), chance.choice(THINGS)
+    said = f"my {thing} {chance.choice(TROUBLES)}"
+    who = f"{chance.choice(NAMES)} from {city}"
+    text = f"{chance.choice(OPENINGS)}, {said}. regards, {who}"
+    return text, city, thing
+
+
+def rows(count: int, seed: int) -> Iterator[dict[str, str]]:
+    """What the job trains on: no message twice."""
+    chance, seen = random.Random(seed), set[str]()  # noqa: S311 - toy data
+    while len(seen) < count:
+        text, city, thing = message(chance)
+        if text not in seen:
+            seen.add(text)
+            yield {"prompt": text, "completion": f"{thing} from {city}"}
+
+
+def lesson(chance: random.Random) -> str:
+    """A conversation of the kind that the base model learns from."""
+    text, city, thing = message(chance)
+    asked, answer = chance.choice(
+        (("city", city), ("thing", thing), ("city and thing", f"{city} has a {thing}"))
+    )
+    turns = f"<|im_start|>user\n{asked}? {text}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
+    return turns
+
+
+def make_tokenizer() -> Tokenizer:
+    """Byte-level BPE on the lessons, so that every word is a token or two."""
+    chance = random.Random(0)  # noqa: S311 - toy data
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=700,
+        special_tokens=SPECIAL,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    texts = [lesson(chance) for _ in range(2000)]
+    tokenizer.train_from_iterator([*texts], trainer)
+    return tokenizer
+
+
+def new_model(vocabulary: int) -> LlamaForCausalLM:
+    """Two million parameters or so, at random."""
+    torch.manual_seed(3)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=vocabulary,
+            hidden_size=128,
+            intermediate_size=256,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            max_position_embeddings=1024,
+            tie_word_embeddings=True,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+        )
+    )
+
+
+def teach(model: LlamaForCausalLM, tokenizer: Tokenizer, steps: int, seed: int, rate: float) -> float:
+    """Train on lessons; the last loss in nats per token."""
+    chance = random.Random(seed)  # noqa: S311 - toy data
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
+    model.train()
+    loss = 0.0
+    for _ in track(range(steps), description="training the base model", transient=True):
+        tokens, labels = batch(tokenizer, chance)
+        result = model(input_ids=tokens, labels=labels)  # padded on the right: no mask needed
+        result.loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        loss = float(result.loss)
+    return loss
+
+
+def batch(tokenizer: Tokenizer, chance: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lessons as tokens and labels, padded to one length."""
+    encoded = [tokenizer.encode(lesson(chance)).ids[:LENGTH] for _ in range(BATCH)]
+    longest = max(map(len, encoded))
+    tokens = [ids + [0] * (longest - len(ids)) for ids in encoded]
+    labels = [answer_only(ids) + [IGNORED] * (longest - len(ids)) for ids in encoded]
+    return torch.tensor(tokens), torch.tensor(labels)
+
+
+def answer_only(ids: list[int]) -> list[int]:
+    """Labels for what the assistant says: its turn is the last that is opened."""
+    start = len(ids) - ids[::-1].index(OPENED)
+    return [IGNORED] * start + ids[start:]
+
+
+def write_tokenizer(directory: Path, tokenizer: Tokenizer) -> None:
+    """As Hugging Face keeps it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(directory / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": SPECIAL[1],
+        "eos_token": SPECIAL[2],
+        "pad_token": SPECIAL[0],
+    }
+    (directory / "tokenizer_config.json").write_text(json.dumps(settings))
+    (directory / "chat_template.jinja").write_text(TEMPLATE)
