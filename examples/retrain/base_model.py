@@ -110,7 +110,7 @@ def teach(model: LlamaForCausalLM, tokenizer: Tokenizer, steps: int, seed: int, 
         result.loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        loss = float(result.loss)
+        loss = result.loss.item()
     return loss
 
 

@@ -9,7 +9,7 @@ from wsgiref.simple_server import WSGIServer, make_server
 
 from dulwich import porcelain
 from dulwich.repo import Repo
-from dulwich.server import FileSystemBackend
+from dulwich.server import Backend
 from dulwich.web import WSGIRequestHandlerLogger, make_wsgi_chain
 
 MAIN = b"refs/heads/main"
@@ -46,6 +46,17 @@ class Repository:
             return repo[pushed].message.decode()
 
 
+class Forge(Backend):
+    """The repositories below a folder, by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def open_repository(self, path: str) -> Repo:  # type: ignore[override] # it is one
+        """As the address names it."""
+        return Repo(str(self._folder / Path(path.strip("/")).name))
+
+
 class QuietHandler(WSGIRequestHandlerLogger):
     """Requests are not what the demo is about."""
 
@@ -57,7 +68,7 @@ class QuietHandler(WSGIRequestHandlerLogger):
 def served(folder: Path) -> Iterator[str]:
     """Every repository below the folder, while the block runs; the address."""
     folder.mkdir(parents=True, exist_ok=True)
-    application = make_wsgi_chain(FileSystemBackend(str(folder)))
+    application = make_wsgi_chain(Forge(folder))
     server = make_server("127.0.0.1", 0, application, WSGIServer, QuietHandler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
