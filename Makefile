@@ -18,7 +18,7 @@ export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration e2e e2e-images e2e-check images \
-  programs generate verify quickstart quickstart-not-needed quickstart-base bench-progress bench-verdict bench-basemodels clean
+  programs generate verify quickstart quickstart-not-needed quickstart-base bench-progress bench-verdict bench-retrain bench-basemodels clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ bench-verdict: setup ## Simulate the verdict: error, coverage and power per cell
 
 bench-basemodels: setup programs ## What watching 1,000 base models costs. On a real API server
 	@PYTHONPATH=.:tests $(BIN)/python bench/basemodels.py
+
+bench-retrain: setup ## Plant better, equal and worse adapters; play chains of retrains
+	@PYTHONPATH=. $(BIN)/python bench/retrain.py
 
 clean: ## Remove what the quickstarts made
 	rm -rf $(QUICKSTART)/build $(NOT_NEEDED)/build

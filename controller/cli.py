@@ -98,7 +98,7 @@ def run(
     was_cut = len(ends) < len(jobs.jobs)
     code = Exit.INTERRUPTED if was_cut else worst([end.code for end in ends])
     if code is Exit.DONE and fail_unless and not all(end.is_promoted for end in ends):
-        code = complain(["--fail-unless promoted: the adapter was not promoted"], Exit.OURS)
+        code = complain(["--fail-unless promoted: the adapter in use is not this run's"], Exit.OURS)
     raise typer.Exit(int(code))
 
 

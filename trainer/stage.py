@@ -17,6 +17,7 @@ from trainer.contract.base import CONTRACT_VERSION
 from trainer.contract.failures import EXIT_CODES, FailureClass
 from trainer.contract.outcome import MAX_MESSAGE_BYTES, MAX_OUTCOME_BYTES, Details, Outcome
 from trainer.contract.request import StageRequest
+from trainer.contract.verdict import Judgement
 from trainer.errors import StageError
 from trainer.progress import ProgressTracker
 from trainer.store import layout
@@ -168,7 +169,10 @@ def first_line(outcome: Outcome) -> str:
 
 
 def shorter(details: Details) -> Iterator[Details]:
-    """The details, then with less and less of what is longest; the store keeps it all."""
+    """The details, then with less and less of what is longest; the store keeps it all.
+
+    What the pointer names is kept to the last: the status has to agree with it.
+    """
     yield details
     details = details.model_copy(update={"resolved": []})
     yield details
@@ -176,6 +180,17 @@ def shorter(details: Details) -> Iterator[Details]:
     while data is not None and data.errors:
         data = data.model_copy(update={"errors": data.errors[:-1]})
         yield details.model_copy(update={"data": data})
+    judged = details.evaluation
+    if judged is not None:
+        yield details.model_copy(update={"evaluation": judged.model_copy(update={"notes": []})})
+        yield details.model_copy(update={"evaluation": _figures(judged)})
+    yield Details(promoted=details.promoted, cost=details.cost)
+    yield Details(promoted=details.promoted)
+
+
+def _figures(judged: Judgement) -> Judgement:
+    """Without what only the report needs."""
+    return judged.model_copy(update={"notes": [], "comparisons": [], "guards": []})
 
 
 def store_outcome(store: Store, result: StageResult) -> None:

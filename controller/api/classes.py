@@ -30,6 +30,8 @@ class FieldRule:
     found there stands for it."""
     is_judged: bool = False
     """A control field that the judge reads: a change is judged again."""
+    is_promotion: bool = False
+    """A control field that only moves the pointer: it mends no failure."""
 
 
 _IDENTITY = """
@@ -63,6 +65,9 @@ _JUDGED = """
 evaluation.arms[].require evaluation.arms[].margin evaluation.confidencePercent
 evaluation.minDelta evaluation.smallestEffect evaluation.targetScore evaluation.whenNotNeeded
 evaluation.againstPromoted evaluation.looks evaluation.forgetting.maxIncrease
+"""
+
+_PROMOTION = """
 promotion.policy promotion.pin
 """
 
@@ -98,6 +103,7 @@ _GROUPS: tuple[tuple[str, FieldRule], ...] = (
     (_LOCATION, FieldRule(FieldClass.IDENTITY, is_location=True)),
     (_GENERATION, FieldRule(FieldClass.GENERATION)),
     (_JUDGED, FieldRule(FieldClass.CONTROL, is_judged=True)),
+    (_PROMOTION, FieldRule(FieldClass.CONTROL, is_judged=True, is_promotion=True)),
     (_CONTROL, FieldRule(FieldClass.CONTROL)),
     (_EXECUTION, FieldRule(FieldClass.EXECUTION)),
 )

@@ -67,6 +67,9 @@ FINE_TUNE_JOB = Kind(
         Column("Age", ".metadata.creationTimestamp", type="date"),
         Column("Reason", _reason_of("Succeeded"), is_wide=True),
         Column("Run", ".status.run.number", type="integer", is_wide=True),
+        Column(
+            "BaseCurrent", '.status.conditions[?(@.type=="BaseModelCurrent")].status', is_wide=True
+        ),
         Column("Queue", ".spec.compute.queueName", is_wide=True),
     ),
     selectable=(".status.phase", ".status.evaluation.verdict"),

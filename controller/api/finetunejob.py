@@ -31,10 +31,11 @@ class Retrain(Wire):
 
     policy: Literal["Never", "OnCommit", "Auto"] = Field(
         default="OnCommit",
-        description="OnCommit trains again when the spec names another revision; Auto by itself.",
+        description="OnCommit trains again when the spec names another revision; Auto by itself "
+        "when the BaseModel has a newer one and the spec names none.",
     )
     concurrency_policy: Literal["Forbid", "Replace"] = Field(
-        default="Forbid", description="Whether a retraining waits for the run under way."
+        default="Forbid", description="Whether a retraining by Auto waits for the run under way."
     )
     min_period_seconds: int = Field(
         default=86400, ge=0, description="Least time between two retrainings that Auto starts."

@@ -78,7 +78,9 @@ COVERED: Mapping[str, Callable[[FieldRule], bool]] = {
     "identity": lambda rule: _is_identity(rule) and not rule.is_location,
     "generation": lambda rule: rule.field_class is FieldClass.GENERATION,
     "judge": lambda rule: rule.is_judged,
-    "retry": lambda rule: rule.field_class is not FieldClass.CONTROL or rule.is_judged,
+    "retry": lambda rule: (
+        rule.field_class is not FieldClass.CONTROL or (rule.is_judged and not rule.is_promotion)
+    ),
 }
 
 

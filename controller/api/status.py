@@ -35,6 +35,15 @@ class RunBase(Wire):
     content_digest: Digest | None = Field(
         default=None, description="Digest of weights, tokenizer, template and configs."
     )
+    name: str = Field(
+        default="", max_length=253, description="BaseModel that it is from; empty: the spec's own."
+    )
+    source_hash: Digest | None = Field(
+        default=None, description="That BaseModel's source at the time."
+    )
+    kept: bool = Field(
+        default=False, description="The promoted adapter's, although a newer one was known."
+    )
 
 
 class Images(Wire):
@@ -75,6 +84,9 @@ class RunStatus(Wire):
         default=None, description="Fields whose change makes a failed stage worth another try."
     )
     rerun: str = Field(default="", max_length=256, description="Value of the rerun annotation.")
+    pin: str = Field(
+        default="", max_length=16, description="Pin, or none, that was seen to after it failed."
+    )
     trigger: Trigger = Field(default="Spec", description="What made it a new run.")
     images: Images | None = Field(default=None, description="Images that it started with.")
     base_model: RunBase | None = Field(default=None, description="Its base model.")
@@ -149,6 +161,11 @@ class FineTuneJobStatus(Wire):
     )
     last_retrain_time: Time | None = Field(
         default=None, description="When a moved base model last made a new run."
+    )
+    tried_bases: list[Digest] = Field(
+        default=[],
+        max_length=50,
+        description="Content of base models that runs of this spec ended on, newest last.",
     )
     last_handled_rerun: str | None = Field(
         default=None, max_length=256, description="Last value of the rerun annotation seen."

@@ -52,8 +52,6 @@ REFUSALS: tuple[Refusal, ...] = (
     _as("quantization", "NF4", "use None"),
     _as("evaluation.metric", "Grader", f"use {_METRICS}"),
     _set("evaluation.grader", f"remove it and use {_METRICS}"),
-    _set("promotion.pin", "remove it"),
-    _as("retrain.policy", "Auto", "use OnCommit, and change the revision to train again"),
     _as("retrain.warmStart", "Adapter", "use None"),
     _true("output.merged", "use false; peft's merge_and_unload merges the adapter"),
     _several("compute.nodes", "use 1"),

@@ -16,10 +16,11 @@ from controller.api.reasons import Reason
 from controller.api.status import RunStatus
 from controller.core.actions import StartStage
 from controller.core.conditions import State
-from controller.core.intent import Want
+from controller.core.intent import Want, asked_pin
 from controller.core.naming import child_name
 from controller.core.obstacles import hindered, is_shown_as_missing
 from controller.core.requests import frozen_images, stage_image, stage_request
+from controller.core.revision import base_for_new_run
 from controller.core.turn import Turn
 from trainer.contract.request import Stage
 
@@ -41,6 +42,8 @@ def begin_wanted_work(turn: Turn) -> Turn:
             return enter(_reopened(turn), Stage.TRAIN)
         case Want.JUDGE:
             return enter(_reopened(turn), Stage.JUDGE)
+        case Want.PIN:
+            return see_to_pin(turn)
         case Want.RETRY:
             return enter(_reopened(turn), turn.stage)
         case Want.NOTHING:
@@ -52,6 +55,9 @@ def keep_record_true(turn: Turn) -> Turn:
     if turn.child is not None:
         return turn
     run, intent = turn.run, turn.intent
+    if run.failure:
+        asked = asked_pin(turn.observed.job.spec)
+        return turn.running(judge_hash=intent.judge_hash, pin=asked)
     if run.stage == Stage.JUDGE and run.generation_hash != intent.generation_hash:
         return enter(turn, Stage.TRAIN)
     if turn.namesake is not None:  # of another spec: an attempt's name is used once
@@ -82,6 +88,13 @@ def enter(turn: Turn, stage: Stage) -> Turn:
     return _record(turn, stage).running(failures=0, waits=0, not_before=None)
 
 
+def see_to_pin(turn: Turn) -> Turn:
+    """Record a judge that only moves the pointer; the run stays as failed as it is."""
+    run, asked = turn.run, asked_pin(turn.observed.job.spec)
+    reopened = turn.running(end_time=None, pin=asked)
+    return enter(reopened, Stage.JUDGE).running(retry_hash=run.retry_hash)
+
+
 def enter_again(turn: Turn, reason: Reason, message: str, *, after_s: float) -> Turn:
     """Record the next attempt at the same stage, not to start before a pause."""
     not_before = turn.observed.now + timedelta(seconds=after_s) if after_s > 0 else None
@@ -107,9 +120,13 @@ def _new_run(turn: Turn) -> Turn:
         spec_hash=intent.spec_hash,
         identity_hash=intent.identity_hash,
         rerun=intent.rerun,
+        trigger=intent.trigger,
         images=frozen_images(turn.observed),
+        base_model=base_for_new_run(turn.observed),
         start_time=now,
     )
+    is_same_spec = status.run is not None and status.run.spec_hash == intent.spec_hash
+    is_retrain = intent.trigger == "BaseModel"
     rest = [condition for condition in status.conditions if condition.type not in OF_ONE_RUN]
     fresh = turn.saying(
         run=run,
@@ -120,8 +137,16 @@ def _new_run(turn: Turn) -> Turn:
         evaluation=None,
         cost=None,
         last_handled_rerun=intent.rerun or None,
+        last_retrain_time=now if is_retrain else status.last_retrain_time,
+        tried_bases=status.tried_bases if is_same_spec else [],
     )
-    return enter(fresh, Stage.PREPARE).telling("Normal", Reason.RUN_STARTED, f"run {number}")
+    return enter(fresh, Stage.PREPARE).telling("Normal", Reason.RUN_STARTED, _introduced(run))
+
+
+def _introduced(run: RunStatus) -> str:
+    """The run with what it is for, where that is known before prepare has asked the source."""
+    base = run.base_model
+    return f"run {run.number}" + (f" for base model revision {base.revision}" if base else "")
 
 
 def _reopened(turn: Turn) -> Turn:

@@ -9,7 +9,6 @@ from controller.core.follow import follow_attempt
 from controller.core.gate import (
     await_base_model,
     await_slot,
-    compare_base_model,
     drop_old_attempts,
     hold_when_suspended,
     reject_unsupported_spec,
@@ -18,12 +17,18 @@ from controller.core.gate import (
 )
 from controller.core.intent import read_intent
 from controller.core.observed import Observed
+from controller.core.retrain import (
+    compare_base_model,
+    look_again_after_end,
+    retrain_when_base_moved,
+)
 from controller.core.settle import settle_finished_attempt
 from controller.core.turn import Turn
 
 Step = Callable[[Turn], Turn]
 
 STEPS: tuple[Step, ...] = (
+    retrain_when_base_moved,  # Auto: another run is wanted
     stop_what_is_not_wanted,  # a superseded child, before anything that would take its place
     compare_base_model,  # of the recorded run; a condition, no work
     rest_when_done,  # ended, and still what the spec asks for
@@ -35,6 +40,7 @@ STEPS: tuple[Step, ...] = (
     await_base_model,
     await_slot,  # of the operator's maxConcurrentRuns
     begin_wanted_work,  # a new run, or one more stage of the one that ended: recorded, no more
+    compare_base_model,  # of the run that was just recorded: in the same write
     keep_record_true,  # recorded but not created: follows the spec as it is now
     start_recorded_attempt,  # only what the stored status records
     follow_attempt,  # progress into the status
@@ -49,4 +55,5 @@ def decide(observed: Observed) -> Decision[FineTuneJobStatus]:
         turn = step(turn)
         if turn.is_over:
             break
+    turn = look_again_after_end(turn)
     return turn.decided(job.metadata.generation)

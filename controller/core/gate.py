@@ -5,15 +5,17 @@ from controller.api.reasons import Reason
 from controller.api.unsupported import unsupported
 from controller.core.actions import StopStage
 from controller.core.children import Child, ChildState
-from controller.core.conditions import State
+from controller.core.conditions import State, find
 from controller.core.ending import reassert_end
 from controller.core.intent import Want
+from controller.core.observed import Observed
+from controller.core.positions import shown_position
 from controller.core.requests import is_base_model_known
+from controller.core.revision import base_for_new_run
 from controller.core.turn import Turn
 
 C = ConditionType
 
-EXACT_POSITIONS = 20
 KEPT_ATTEMPTS = 5
 """Of each stage, for their logs; a wait for a Secret may take a thousand attempts."""
 
@@ -86,14 +88,6 @@ def await_slot(turn: Turn) -> Turn:
     return queued.over()
 
 
-def shown_position(position: int) -> str:
-    """Exact near the head; coarse behind it, or each start would rewrite the whole queue."""
-    if position <= EXACT_POSITIONS:
-        return str(position)
-    scale = 10 ** (len(str(position)) - 1)
-    return f"{position // scale * scale} or later"
-
-
 def drop_old_attempts(turn: Turn) -> Turn:
     """Attempts whose end the stored status knows, but for the newest few of each stage."""
     old = [child for child in turn.observed.children if _is_old(turn, child)]
@@ -107,25 +101,24 @@ def _is_old(turn: Turn, child: Child) -> bool:
     return child.attempt <= stored.attempts.get(child.stage.value, 0) - KEPT_ATTEMPTS
 
 
-def compare_base_model(turn: Turn) -> Turn:
-    """Whether the run's base model is the newest that its BaseModel knows."""
-    run = turn.status.run
-    if run is None or run.base_model is None:
-        return turn
-    base = turn.observed.base_model
-    latest = base.status.latest if base is not None else None
-    ours = run.base_model
-    if latest is None or latest.content_digest == ours.content_digest:
-        text = f"revision {ours.revision}"
-        return turn.holding(C.BASE_MODEL_CURRENT, "True", Reason.BASE_MODEL_CURRENT, text)
-    text = f"run {run.number} is for revision {ours.revision}, the newest is {latest.revision}"
-    return turn.holding(C.BASE_MODEL_CURRENT, "False", Reason.NEW_REVISION_AVAILABLE, text)
-
-
 def await_base_model(turn: Turn) -> Turn:
-    """A job whose BaseModel is not there yet waits for it; the shell wakes it."""
-    if is_base_model_known(turn.observed):
+    """A job whose BaseModel is not there, or has no revision yet, waits; the shell wakes it."""
+    observed = turn.observed
+    name = observed.job.spec.base_model.name
+    if not is_base_model_known(observed):
+        message = f"spec.baseModel.name: there is no BaseModel {name} in this namespace"
+        return turn.in_state(State.PENDING, Reason.BASE_MODEL_NOT_FOUND, message).over()
+    is_new_run = turn.intent.want is Want.NEW_RUN and observed.settings.waits_heal
+    if not is_new_run or name is None or base_for_new_run(observed) is not None:
         return turn
-    name = turn.observed.job.spec.base_model.name
-    message = f"spec.baseModel.name: there is no BaseModel {name} in this namespace"
-    return turn.in_state(State.PENDING, Reason.BASE_MODEL_NOT_FOUND, message).over()
+    message = f"spec.baseModel.name: BaseModel {name} has no revision yet{_said_of(observed)}"
+    return turn.in_state(State.PENDING, Reason.BASE_MODEL_NOT_READY, message).over()
+
+
+def _said_of(observed: Observed) -> str:
+    """What the BaseModel says of itself."""
+    base = observed.base_model
+    ready = find(base.status.conditions, C.READY) if base is not None else None
+    if ready is None:
+        return ": it has not been looked at"
+    return f": its condition Ready is {ready.status}, {ready.reason}: {ready.message}"

@@ -37,3 +37,5 @@ class Observed:
     from starting. InvalidSpec alone is not asked for again while it stands."""
     queue_position: int = 0
     """0: work may start; n: the n-th in line for a slot."""
+    retrain_position: int = 0
+    """The same of a retraining that a moved base model asks for."""

@@ -37,9 +37,22 @@ def stage_request(observed: Observed, run: RunStatus, stage: Stage, intent: Inte
         identity_hash=intent.identity_hash,
         generation_hash=intent.generation_hash,
         rerun=intent.rerun,
+        keep_promoted_base=_keeps_promoted_base(observed, stage),
+        pin_only=stage is Stage.JUDGE and bool(run.failure),
         promoted_sequence=promoted.sequence if promoted else 0,
         spec=run_spec(observed, run),
     )
+
+
+def _keeps_promoted_base(observed: Observed, stage: Stage) -> bool:
+    """An object without a history may be one that was made again: a disaster trains no fleet anew.
+
+    Not where a person is waiting for this very command: every object there is new.
+    """
+    job = observed.job
+    is_open = job.spec.base_model.revision is None and job.spec.retrain.policy != "Auto"
+    is_new = not job.status.history and observed.settings.waits_heal
+    return stage is Stage.PREPARE and is_open and is_new
 
 
 def stage_image(observed: Observed, run: RunStatus, stage: Stage) -> str:
@@ -64,15 +77,12 @@ def run_spec(observed: Observed, run: RunStatus) -> RunSpec:
 
 
 def pinned_model(observed: Observed, run: RunStatus) -> PinnedModel:
-    """The source at the revision the run has frozen; before that, at the pin or the newest."""
+    """The source at the revision that the run has frozen; without one the source tells."""
     reference = observed.job.spec.base_model
     base = observed.base_model
     source: ModelSource = reference if base is None else base.spec.source
-    latest = base.status.latest if base is not None else None
     frozen = run.base_model
     revision = frozen.revision if frozen else reference.revision
-    if revision is None and latest is not None:
-        revision = latest.revision
     return PinnedModel(
         hugging_face=source.hugging_face,
         git=source.git,

@@ -8,10 +8,11 @@ from controller.api.status import RunBase
 from controller.core.begin import enter, enter_again
 from controller.core.children import Child
 from controller.core.conditions import is_true
-from controller.core.ending import end_failed, end_judged
+from controller.core.ending import end_failed, end_failed_again, end_judged
 from controller.core.failures import RULES, Policy, backoff_s, given_up, while_waiting
 from controller.core.follow import report_details
 from controller.core.obstacles import warned_once
+from controller.core.promotion import is_pointer_lost, show_promotion
 from controller.core.turn import Turn
 from trainer.contract.failures import FailureClass
 from trainer.contract.outcome import Outcome
@@ -19,6 +20,8 @@ from trainer.contract.request import Stage
 from trainer.contract.verdict import Verdict
 
 C = ConditionType
+
+POINTER_LOST = "the message of the stage was cut, and with it which adapter is in use now"
 
 
 def settle_finished_attempt(turn: Turn) -> Turn:
@@ -33,13 +36,15 @@ def settle_finished_attempt(turn: Turn) -> Turn:
     if failure is not None:
         return _fail(told, child, outcome, *failure)
     assert outcome is not None  # noqa: S101 - no failure only with an outcome
+    if is_pointer_lost(told, outcome):  # judging again says it again, and moves nothing
+        return _fail(told, child, outcome, FailureClass.UNEXPECTED, POINTER_LOST)
     return ADVANCE[child.stage](told, outcome)
 
 
 def _after_prepare(turn: Turn, outcome: Outcome) -> Turn:
     if not outcome.run_id:
         return end_failed(turn, FailureClass.UNEXPECTED, "prepare ended without a run id")
-    base = RunBase(revision=outcome.base_revision, content_digest=outcome.base_digest)
+    base = _told_base(turn.run.base_model or RunBase(), outcome)
     frozen = turn.running(
         id=outcome.run_id, base_model=base, dataset_digest=outcome.dataset_digest
     ).holding(C.DATA_VALID, "True", Reason.DATA_VALID)
@@ -53,6 +58,13 @@ def _after_prepare(turn: Turn, outcome: Outcome) -> Turn:
     return enter(known, Stage.TRAIN)
 
 
+def _told_base(recorded: RunBase, outcome: Outcome) -> RunBase:
+    """What prepare found, or kept: then it is not the one that was recorded."""
+    is_other = recorded.content_digest not in (None, outcome.base_digest)
+    told = {"revision": outcome.base_revision, "content_digest": outcome.base_digest}
+    return recorded.model_copy(update={**told, "kept": is_other})
+
+
 def _after_train(turn: Turn, outcome: Outcome) -> Turn:
     trained = turn.running(adapter_digest=outcome.adapter_digest)
     if outcome.not_needed:
@@ -63,13 +75,15 @@ def _after_train(turn: Turn, outcome: Outcome) -> Turn:
 
 
 def _after_judge(turn: Turn, outcome: Outcome) -> Turn:
+    if turn.run.failure:
+        return end_failed_again(show_promotion(turn, None, outcome))
     if outcome.verdict not in set(Verdict):
         message = f"judge ended with the unknown verdict {outcome.verdict[:40]!r}"
         return end_failed(turn, FailureClass.UNEXPECTED, message)
     verdict = Verdict(outcome.verdict)
     message = turn.status.evaluation.reason if turn.status.evaluation else outcome.message
     judged = turn.holding(C.EVALUATED, "True", Reason(verdict.value), message)
-    judged = _promoted(judged, verdict)
+    judged = show_promotion(judged, verdict, outcome)
     if _has_new_generation(turn):
         return enter(judged, Stage.TRAIN)
     if turn.run.judge_hash != turn.intent.judge_hash:
@@ -84,18 +98,6 @@ ADVANCE: dict[Stage, Callable[[Turn, Outcome], Turn]] = {
 }
 
 
-def _promoted(turn: Turn, verdict: Verdict) -> Turn:
-    promoted, run = turn.status.promoted, turn.run
-    if promoted is not None and promoted.run_id == run.id:
-        text = f"run {run.id}, sequence {promoted.sequence}"
-        return turn.holding(C.PROMOTED, "True", Reason.PROMOTED, text)
-    is_manual = turn.observed.job.spec.promotion.policy == "Manual"
-    if verdict is Verdict.PROMOTE and is_manual:
-        text = f"run {run.id} waits for spec.promotion.pin: {run.id}"
-        return turn.holding(C.PROMOTED, "False", Reason.AWAITING_APPROVAL, text)
-    return turn.holding(C.PROMOTED, "False", Reason(verdict.value))
-
-
 def _fail(
     turn: Turn, child: Child, outcome: Outcome | None, failure: FailureClass, message: str
 ) -> Turn:
@@ -106,7 +108,7 @@ def _fail(
     failures = turn.run.failures + (0 if is_free else 1)
     kept = turn.running(checkpoint_step=max(step, turn.run.checkpoint_step))
     text = f"{child.stage.value}: {message}"
-    if turn.run.retry_hash != turn.intent.retry_hash:
+    if turn.run.retry_hash != turn.intent.retry_hash and not turn.run.failure:
         return enter(kept, child.stage)  # it failed with a spec that is no longer asked for
     if rule.policy is Policy.WAIT and turn.observed.settings.waits_heal:
         return _wait(kept, failure, text)

@@ -5,7 +5,7 @@ from typing import Any
 
 from controller.api.conditions import ConditionStatus, ConditionType
 from controller.api.reasons import Reason
-from controller.api.status import FineTuneJobStatus, RunStatus
+from controller.api.status import FineTuneJobStatus, RunStatus, Trigger
 from controller.core.children import Child
 from controller.core.conditions import Stamp, State, put, put_state
 from controller.core.draft import Draft
@@ -59,9 +59,9 @@ class Turn(Draft[FineTuneJobStatus]):
         """Everything of the object that may still be alive."""
         return tuple(child for child in self.observed.children if child.is_unfinished)
 
-    def wanting(self, want: Want) -> "Turn":
+    def wanting(self, want: Want, trigger: Trigger = "Spec") -> "Turn":
         """With another idea of what is lacking."""
-        return replace(self, intent=replace(self.intent, want=want))
+        return replace(self, intent=replace(self.intent, want=want, trigger=trigger))
 
     def running(self, **fields: Any) -> "Turn":  # noqa: ANN401 - fields of the run
         """With other fields in the next status's run."""

@@ -8,7 +8,7 @@ from controller.api.basemodel import BaseModelObject, ErrandFailure
 from controller.api.conditions import ConditionType
 from controller.api.finetunejob import FineTuneJob
 from controller.api.wire import to_document
-from controller.core.conditions import State, find
+from controller.core.conditions import State, find, is_true
 from controller.core.failures import RULES
 from controller.core.watching.failures import REMEDIES, is_users
 from controller.local.reports import FoundReport
@@ -22,7 +22,7 @@ class Exit(IntEnum):
     DONE = 0
     """Finished, with any verdict."""
     OURS = 1
-    """An outage, a full disk, a bug; or ``--fail-unless promoted`` and it was not."""
+    """An outage, a full disk, a bug; or ``--fail-unless promoted`` and it is not in use."""
     USERS = 2
     """The file, the data or the set-up is wrong; the message says what to change."""
     INTERRUPTED = 130
@@ -41,7 +41,12 @@ class End:
 
     @property
     def is_promoted(self) -> bool:
-        """Whether the adapter in use is this run's."""
+        """Whether the adapter in use now is this run's, whatever the newest verdict on it is.
+
+        A run that was promoted and is then judged Inconclusive by a stricter threshold is still
+        what people get, so it counts; one that passed and is not in use, because another is
+        pinned or approval is awaited, does not.
+        """
         promoted, run = self.job.status.promoted, self.job.status.run
         return promoted is not None and run is not None and promoted.run_id == run.id
 
@@ -121,7 +126,8 @@ def exit_of(job: FineTuneJob, *, was_interrupted: bool) -> Exit:
         return Exit.USERS if is_users else Exit.OURS
     if was_interrupted:
         return Exit.INTERRUPTED
-    return Exit.USERS if status.phase == State.SUSPENDED else Exit.DONE
+    is_held = status.phase == State.SUSPENDED or is_true(status.conditions, ConditionType.STALLED)
+    return Exit.USERS if is_held else Exit.DONE  # Stalled: a pin that cannot be followed
 
 
 def worst(codes: list[Exit]) -> Exit:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from controller.api.conditions import ConditionType
 from controller.api.finetunejob import FineTuneJob
 from controller.api.status import FineTuneJobStatus
-from controller.core.conditions import State
+from controller.core.conditions import State, find
 from controller.kube.objects import Key
 
 JOB = ("namespace", "finetunejob")
@@ -39,6 +40,7 @@ FAMILIES: Mapping[str, Family] = {
     "verdict": Family("1: what the newest judgement said.", "verdict"),
     "gpu_seconds": Family("GPU time of all attempts."),
     "promoted_sequence": Family("How often the adapter in use was changed."),
+    "base_model_behind": Family("1: its base model has a newer revision than its run."),
 }
 
 Sample = tuple[str, str, float]
@@ -104,6 +106,9 @@ def samples(status: FineTuneJobStatus) -> Iterator[Sample]:
     yield from of_progress(status)
     yield from of_evaluation(status)
     yield "gpu_seconds", "", status.cost.gpu_seconds if status.cost else 0.0
+    current = find(status.conditions, ConditionType.BASE_MODEL_CURRENT)
+    if current is not None:
+        yield "base_model_behind", "", float(current.status == "False")
     yield "promoted_sequence", "", float(status.promoted.sequence if status.promoted else 0)
 
 

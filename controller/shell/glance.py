@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from controller.kube.objects import Key, KubeObject
 from controller.shell.kinds import JOB_LABEL, UID_LABEL
@@ -17,6 +17,7 @@ class RunGlance(Struct, rename="camel"):
     number: int = 0
     stage: str = ""
     attempt: int = 0
+    trigger: str = ""
     end_time: datetime | None = None
     waits: int = 0
     not_before: datetime | None = None
@@ -33,8 +34,13 @@ class _BaseGlance(Struct):
     name: str = ""
 
 
+class _RetrainGlance(Struct):
+    policy: str = ""
+
+
 class _SpecGlance(Struct, rename="camel"):
     base_model: _BaseGlance | None = None
+    retrain: _RetrainGlance | None = None
 
 
 def glance_at_status(stored: JobObject) -> StatusGlance:
@@ -56,6 +62,52 @@ def base_models_of(stored: JobObject) -> Iterable[str]:
     return (f"{stored.metadata.namespace}/{spec.base_model.name}",)
 
 
+def is_retrained_by_itself(stored: JobObject) -> bool:
+    """Whether a spec asks for ``retrain.policy: Auto``."""
+    try:
+        spec = msgspec.json.decode(stored.spec, type=_SpecGlance)
+    except msgspec.MsgspecError:
+        return False
+    return spec.retrain is not None and spec.retrain.policy == "Auto"
+
+
+class _Latest(Struct, rename="camel"):
+    revision: str = ""
+    content_digest: str = ""
+
+
+class _ConditionGlance(Struct):
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+class BaseStatusGlance(Struct, rename="camel"):
+    """What a job reads of a BaseModel's status."""
+
+    latest: _Latest | None = None
+    source_hash: str = ""
+    conditions: list[_ConditionGlance] = []
+
+
+def glance_at_base(stored: JobObject) -> BaseStatusGlance:
+    """Only the condition Ready; a look at the source that found nothing new changes none of it."""
+    try:
+        found = msgspec.json.decode(stored.status, type=BaseStatusGlance)
+    except msgspec.MsgspecError:
+        return BaseStatusGlance()
+    ready = [condition for condition in found.conditions if condition.type == "Ready"]
+    return BaseStatusGlance(found.latest, found.source_hash, ready)
+
+
+def has_news_for_jobs(old: JobObject | None, new: JobObject | None) -> bool:
+    """Whether a BaseModel changed in what the jobs that name it read."""
+    if old is None or new is None or old.metadata.uid != new.metadata.uid:
+        return True
+    return bytes(old.spec) != bytes(new.spec) or glance_at_base(old) != glance_at_base(new)
+
+
 def owner_uid_of(child: KubeObject) -> Iterable[str]:
     """Index: the uid of the FineTuneJob that a Job or Pod says it belongs to."""
     uid = child.metadata.labels.get(UID_LABEL)
@@ -66,25 +118,6 @@ def owner_key_of(child: KubeObject) -> Key | None:
     """The key of the FineTuneJob that a Job or Pod says it belongs to."""
     name = child.metadata.labels.get(JOB_LABEL)
     return (child.metadata.namespace, name) if name else None
-
-
-class _BaseStatusGlance(Struct, rename="camel"):
-    """What of a BaseModel's status a job can see; not when it was looked at last."""
-
-    conditions: Raw = Raw(b"")
-    latest: Raw = Raw(b"")
-    candidate: Raw = Raw(b"")
-    source_hash: str = ""
-
-
-def shown_to_jobs(stored: JobObject) -> tuple[bytes, ...]:
-    """What the jobs that name a BaseModel are woken for, when it changes."""
-    try:
-        status = msgspec.json.decode(stored.status, type=_BaseStatusGlance)
-    except msgspec.MsgspecError:
-        status = _BaseStatusGlance()
-    seen = (status.conditions, status.latest, status.candidate)
-    return (bytes(stored.spec), *(bytes(part) for part in seen), status.source_hash.encode())
 
 
 def uid_of(obj: KubeObject) -> Iterable[str]:

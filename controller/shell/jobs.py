@@ -9,31 +9,36 @@ from controller.api.status import FineTuneJobStatus
 from controller.core.children import Child
 from controller.core.decide import decide
 from controller.core.draft import Decision
+from controller.core.observed import Observed
 from controller.core.unreadable import refuse_unreadable
 from controller.errors import SpecError
 from controller.shell.kinds import ATTEMPT_LABELS, FINETUNEJOBS
+from controller.shell.limits import Limits
 from controller.shell.looks import Family, Look, builtins_of
 from controller.shell.metrics import Metrics
 from controller.shell.observe import Observer
 from controller.shell.publish import has_run_ended
 from controller.shell.records import JobObject
-from controller.shell.slots import Slots
 from controller.shell.work import Work
 
 
 @dataclass
-class JobWork(Work[FineTuneJob, Child, FineTuneJobStatus]):
-    """With slots, and the metrics of runs."""
+class JobWork(Work[FineTuneJob, Child, FineTuneJobStatus, Observed]):
+    """With limits, and the metrics of runs."""
 
     observer: Observer
-    slots: Slots
+    limits: Limits
     metrics: Metrics
     resource = FINETUNEJOBS
     labels = ATTEMPT_LABELS
 
-    def decide(self, look: Look[FineTuneJob, Child]) -> Decision[FineTuneJobStatus]:
-        """By the core; takes a slot when one is free."""
-        return decide(self.observer.observe(look))
+    def observe(self, look: Look[FineTuneJob, Child]) -> Observed:
+        """Takes the places that are free for it."""
+        return self.observer.observe(look)
+
+    def decide(self, observed: Observed) -> Decision[FineTuneJobStatus]:
+        """By the core."""
+        return decide(observed)
 
     def refuse(
         self, stored: JobObject, family: Family[Child], error: SpecError
@@ -42,13 +47,16 @@ class JobWork(Work[FineTuneJob, Child, FineTuneJobStatus]):
         metadata, status = read_metadata(builtins_of(stored)), read_status(stored.status)
         return refuse_unreadable(metadata, status, family.children, error, self.observer.now())
 
-    def settle(self, uid: str, status: FineTuneJobStatus, *, is_alive: bool) -> None:
-        """It keeps its slot, or gives it back."""
-        self.slots.settle(uid, status, is_alive=is_alive)
+    def settle(
+        self, uid: str, status: FineTuneJobStatus, observed: Observed | None, *, is_alive: bool
+    ) -> None:
+        """It keeps its places, or gives them back."""
+        is_behind = observed is not None and observed.retrain_position > 0
+        self.limits.settle(uid, status, is_alive=is_alive, is_behind=is_behind)
 
     def leave(self, uid: str) -> None:
         """A finalizer may hold it for long; nobody waits behind it."""
-        self.slots.forget(uid)
+        self.limits.forget(uid)
 
     def count(self, obj: FineTuneJob, status: FineTuneJobStatus, *, has_changed: bool) -> None:
         """Bring the metrics to what is stored."""

@@ -12,10 +12,10 @@ from controller.core.observed import Observed, Settings
 from controller.errors import SpecError
 from controller.kube.store import Store
 from controller.shell.children import children_of
+from controller.shell.limits import Limits
 from controller.shell.looks import AnyObserver, Look, builtins_of
 from controller.shell.progress import Poller
 from controller.shell.records import Job, JobObject, Pod
-from controller.shell.slots import Slots
 from trainer.contract.progress import Progress
 
 
@@ -23,7 +23,7 @@ from trainer.contract.progress import Progress
 class Observer(AnyObserver[FineTuneJob, Child]):
     """Of FineTuneJobs."""
 
-    slots: Slots
+    limits: Limits
     poller: Poller
     settings: Settings
 
@@ -54,17 +54,16 @@ class Observer(AnyObserver[FineTuneJob, Child]):
         """
         obstacle = self.ledger.obstacle(look.obj.metadata)
         is_refused = obstacle is not None and obstacle.reason is Reason.INVALID_SPEC
-        is_alive = look.family.is_alive
-        position = 0 if is_refused else self.slots.take(look.obj, is_alive=is_alive)
-        return Observed(
+        observed = Observed(
             job=look.obj,
             now=self.now(),
             children=tuple(self.explained(look)),
             base_model=self._base_model(look.obj),
             settings=self.settings,
             obstacle=obstacle,
-            queue_position=position,
         )
+        is_alive = look.family.is_alive
+        return observed if is_refused else self.limits.placed(observed, is_alive=is_alive)
 
     def _progress(self, pods: Sequence[Pod]) -> dict[str, Progress]:
         heard = ((pod.metadata.uid, self.poller.progress_of(pod.metadata.uid)) for pod in pods)

@@ -15,9 +15,9 @@ from controller.core.children import Child
 from controller.core.conditions import State
 from controller.core.draft import StatusT
 from controller.core.heard import Speaker
-from controller.core.observed import Settings
+from controller.core.observed import Observed, Settings
 from controller.core.watching.child import ErrandChild
-from controller.core.watching.observed import WatchSettings
+from controller.core.watching.observed import ObservedBase, WatchSettings
 from controller.kube.client import Client
 from controller.kube.errors import KubeError
 from controller.kube.events import EventRecorder
@@ -33,6 +33,7 @@ from controller.shell.health import Health, serve_health
 from controller.shell.jobs import JobWork
 from controller.shell.kinds import ATTEMPT_LABEL, RUN_LABEL, STAGE_LABEL, UID_LABEL
 from controller.shell.ledger import Ledger
+from controller.shell.limits import Limits
 from controller.shell.looks import ChildT, ObjectT
 from controller.shell.metrics import Metrics
 from controller.shell.observe import Observer
@@ -45,7 +46,7 @@ from controller.shell.slots import Place, Slots, is_pausing
 from controller.shell.template import PodSettings
 from controller.shell.waits import Waits
 from controller.shell.watches import Watches
-from controller.shell.work import Work
+from controller.shell.work import ObservedT, Work
 from controller.shell.workers import Workers
 from trainer.contract.request import Stage
 
@@ -76,7 +77,10 @@ class Operator:
         )
         self.ledger = Ledger(time.monotonic)
         self.ended = EndedPods()
-        self.slots = Slots(settings.max_concurrent_runs, self.queue.add_after, wall_clock)
+        self.limits = Limits(
+            Slots(settings.max_concurrent_runs, self.queue.add_after, wall_clock),
+            Slots(settings.max_concurrent_retrains, self.queue.add_after, wall_clock),
+        )
         self.waits = Waits(client, settings.pending_grace_s, settings.events_period_s)
         self.events = EventRecorder(client, controller=CONTROLLER_NAME, instance=identity)
         self.watches = Watches(
@@ -86,6 +90,7 @@ class Operator:
             self.queue.add,
             self._forget,
             self.waits.forget,
+            self.limits.retrains.expect,
             self.base_queue.add,
             self._forget_base,
         )
@@ -179,13 +184,15 @@ class Operator:
         for stored in self.watches.jobs.store.all():
             meta, status = stored.metadata, glance_at_status(stored)
             if meta.uid in alive or is_under_way(status, wall_clock()):
-                self.slots.hold(meta.uid)
+                self.limits.runs.hold(meta.uid)
+                if status.run is not None and status.run.trigger == "BaseModel":
+                    self.limits.retrains.hold(meta.uid)
             elif (status.run is None or status.phase == State.QUEUED) and meta.creation_timestamp:
-                self.slots.expect(Place(meta.creation_timestamp, key_of(stored), meta.uid))
+                self.limits.runs.expect(Place(meta.creation_timestamp, key_of(stored), meta.uid))
 
     def _forget(self, gone: JobObject) -> None:
         self.ledger.forget(gone.metadata.uid)
-        self.slots.forget(gone.metadata.uid)
+        self.limits.forget(gone.metadata.uid)
         self.queue.forget(key_of(gone))
         self.metrics.forgotten(*key_of(gone))
 
@@ -231,22 +238,24 @@ class Operator:
             self._relists[name] = reflector.relists
         return self.metrics.render()
 
-    def _reconciler(self, client: Client) -> Reconciler[FineTuneJob, Child, FineTuneJobStatus]:
+    def _reconciler(
+        self, client: Client
+    ) -> Reconciler[FineTuneJob, Child, FineTuneJobStatus, Observed]:
         observer = Observer(
             caches=self.watches.caches,
             ledger=self.ledger,
             ended=self.ended,
             waits=self.waits,
-            slots=self.slots,
+            limits=self.limits,
             poller=self.poller,
             settings=core_settings(self.settings),
             now=wall_clock,
         )
-        return self._reconciler_of(client, JobWork(observer, self.slots, self.metrics))
+        return self._reconciler_of(client, JobWork(observer, self.limits, self.metrics))
 
     def _base_reconciler(
         self, client: Client
-    ) -> Reconciler[BaseModelObject, ErrandChild, BaseModelStatus]:
+    ) -> Reconciler[BaseModelObject, ErrandChild, BaseModelStatus, ObservedBase]:
         observer = BaseModelObserver(
             caches=self.watches.caches,
             ledger=self.ledger,
@@ -258,8 +267,8 @@ class Operator:
         return self._reconciler_of(client, BaseModelWork(observer, self.metrics))
 
     def _reconciler_of(
-        self, client: Client, work: Work[ObjectT, ChildT, StatusT]
-    ) -> Reconciler[ObjectT, ChildT, StatusT]:
+        self, client: Client, work: Work[ObjectT, ChildT, StatusT, ObservedT]
+    ) -> Reconciler[ObjectT, ChildT, StatusT, ObservedT]:
         """The same loop for either kind."""
         pods, leads = pod_settings(self.settings), self.elector.is_leader
         return Reconciler(

@@ -1,4 +1,4 @@
-"""Slots of ``max_concurrent_runs``: who holds one, and who is next. Oldest object first.
+"""Slots of one limit, of runs or of retrainings: who holds one, and who is next. Oldest first.
 
 A slot is taken when the decision that records the run is made, before its status is written, so
 that two reconciles at once never take the same one; it is given back by the decision after which
@@ -83,14 +83,18 @@ class Slots:
         if self.limit:
             self._waiting[place.uid] = place
 
-    def take(self, job: FineTuneJob, *, is_alive: bool) -> int:
-        """The object's position now; 0 also takes the slot."""
-        uid = job.metadata.uid
+    def has(self, uid: str) -> bool:
+        """Whether the object holds a slot."""
+        return uid in self._holding
+
+    def take(self, place: Place, *, wants: bool, is_alive: bool) -> int:
+        """The object's position now; 0 also takes the slot, if it wants or uses one."""
+        uid = place.uid
         if not self.limit or uid in self._holding:
             return 0
-        if not is_alive and not wants_slot(job, self.now()):
+        if not is_alive and not wants:
+            self._leave_line(uid)
             return 0
-        place = place_of(job)
         free = max(0, self.limit - len(self._holding))
         now = 0 if is_alive else position(place, self._waiting.values(), free)
         if now:
@@ -100,13 +104,13 @@ class Slots:
             self._holding.add(uid)
         return now
 
-    def settle(self, uid: str, status: FineTuneJobStatus, *, is_alive: bool) -> None:
+    def settle(self, uid: str, *, holds: bool, waits: bool) -> None:
         """What the decision made of the object: it keeps its slot or place, or gives it back."""
         if not self.limit:
             return
-        if status.phase != State.QUEUED:
+        if not waits:
             self._leave_line(uid)
-        if is_alive or holds_slot(status, self.now()):
+        if holds:
             self._holding.add(uid)
         else:
             self._give_back(uid)

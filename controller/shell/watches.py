@@ -11,15 +11,17 @@ from controller.kube.resources import JOBS, PODS
 from controller.shell.ended import EndedPods
 from controller.shell.glance import (
     base_models_of,
+    has_news_for_jobs,
+    is_retrained_by_itself,
     owner_key_of,
     owner_uid_of,
-    shown_to_jobs,
     uid_of,
 )
 from controller.shell.kinds import BASEMODELS, CHILD_SELECTOR, ERRAND_LABEL, FINETUNEJOBS
 from controller.shell.ledger import Ledger
 from controller.shell.looks import BASE_INDEX, OWNER_INDEX, UID_INDEX, Caches
 from controller.shell.records import Job, JobObject, Pod
+from controller.shell.slots import Place
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Watches:
     """A FineTuneJob is gone."""
     forget_wait: Callable[[str], None]
     """A Job is gone, or a pod is past waiting; by uid."""
+    expect_retrain: Callable[[Place], None]
+    """A FineTuneJob may be trained again: it is in the line before anyone decides about it."""
     wake_base: Callable[[Key], None]
     forget_base: Callable[[JobObject], None]
     """A BaseModel is gone."""
@@ -112,10 +116,15 @@ class Watches:
             self.forget_base(old)
         if new is not None and not self.ledger.is_own(new):
             self.wake_base(key_of(new))
-        if old is not None and new is not None and shown_to_jobs(old) == shown_to_jobs(new):
-            return  # a look that found nothing new: nobody needs to hear of it
+        if not has_news_for_jobs(old, new):
+            return
         namespace, name = key_of(self._there(old, new))
-        for job in self.jobs.store.by_index(BASE_INDEX, f"{namespace}/{name}"):
+        users = list(self.jobs.store.by_index(BASE_INDEX, f"{namespace}/{name}"))
+        for job in users:  # all of them first: the oldest is first, whoever is decided first
+            created = job.metadata.creation_timestamp
+            if created is not None and is_retrained_by_itself(job):
+                self.expect_retrain(Place(created, key_of(job), job.metadata.uid))
+        for job in users:
             self.wake(key_of(job))
 
     def child_changed(self, old: Job | None, new: Job | None) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from trainer.data.prepared import SPLITS, PreparedRow, write_rows
 from trainer.progress import ProgressTracker
 from trainer.stage import StageContext
 from trainer.store import layout
+from trainer.store.checked import digest_names
 from trainer.store.file import FileStore
 from trainer.store.manifest import (
     TUNED,
@@ -28,7 +30,14 @@ from trainer.store.manifest import (
 )
 
 RUN = "0123456789abcdef"
-ADAPTER = "sha256:" + "a" * 64
+ADAPTER_FILES = {
+    "adapter_config.json": b"{}",
+    "adapter_model.safetensors": b"weights",
+    "base.json": b"{}",
+}
+ADAPTER = digest_names(
+    {name: hashlib.sha256(data).hexdigest() for name, data in ADAPTER_FILES.items()}
+)
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 Scores = dict[str, list[float]]
@@ -65,16 +74,27 @@ def a_context(root: Path, *, run_id: str = RUN, **sections: Any) -> StageContext
     )
 
 
-REQUEST_FIELDS = {"generationHash", "rerun", "promotedSequence"}
+REQUEST_FIELDS = {"generationHash", "rerun", "promotedSequence", "pinOnly"}
 
 
-def finish(ctx: StageContext, scores: Scores, *, base: str = ZERO, test: str = "test") -> None:
-    """Write the run of this context: prepared rows, answers and, with a tuned arm, an adapter."""
+def finish(
+    ctx: StageContext,
+    scores: Scores,
+    *,
+    base: str | BaseBinding = ZERO,
+    test: str = "test",
+    trained_on: Sequence[str] = (),
+) -> None:
+    """Write the run of this context: prepared rows, answers and, with a tuned arm, an adapter.
+
+    ``trained_on``: ids of further rows of the training split.
+    """
+    binding = a_base(base) if isinstance(base, str) else base
     run_id, count = ctx.request.run_id, len(next(iter(scores.values())))
-    _write_prepared(ctx, count, base, test)
+    _write_prepared(ctx, count, binding, test, trained_on)
     trained = TUNED in scores
     if trained:
-        _write_adapter(ctx, base)
+        write_adapter(ctx, binding)
     lines = "".join(
         ArmAnswer(
             arm=arm, id=f"{test}-{index}", answer=_answer(score), score=score, finish="stop"
@@ -86,8 +106,8 @@ def finish(ctx: StageContext, scores: Scores, *, base: str = ZERO, test: str = "
     losses = ForgettingLosses(base=[3.0] * 10, tuned=[3.01] * 10, tokens=5000, source="test")
     files = dict(
         [
-            _put(ctx, "e1/answers.jsonl", lines.encode()),
-            _put(ctx, "e1/forgetting.json", losses.model_dump_json().encode()),
+            put(ctx, "e1/answers.jsonl", lines.encode()),
+            put(ctx, "e1/forgetting.json", losses.model_dump_json().encode()),
         ]
     )
     manifest = AnswersManifest(
@@ -110,11 +130,15 @@ def _answer(score: float) -> str:
     return "yes" if score == 1 else "no"
 
 
-def _write_prepared(ctx: StageContext, count: int, base: str, test: str) -> None:
+def _write_prepared(
+    ctx: StageContext, count: int, base: BaseBinding, test: str, trained_on: Sequence[str]
+) -> None:
     files = {}
     for split in SPLITS:
         path = ctx.work / f"{split}.arrow"
-        write_rows(path, [_row(f"{test if split == 'test' else split}-{n}") for n in range(count)])
+        ids = [f"{test if split == 'test' else split}-{n}" for n in range(count)]
+        more = trained_on if split == "train" else ()
+        write_rows(path, [_row(row_id) for row_id in (*ids, *more)])
         ctx.store.upload(path, layout.prepared(ctx.request.run_id, path.name))
         files[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     plan = _plan(count, base, test, files)
@@ -137,7 +161,7 @@ def _row(row_id: str) -> PreparedRow:
     )
 
 
-def _plan(count: int, base: str, test: str, files: dict[str, str]) -> PreparedPlan:
+def _plan(count: int, base: BaseBinding, test: str, files: dict[str, str]) -> PreparedPlan:
     return PreparedPlan(
         format="PromptCompletion",
         metric="ExactMatch",
@@ -151,7 +175,7 @@ def _plan(count: int, base: str, test: str, files: dict[str, str]) -> PreparedPl
         few_shot_examples=1,
         max_new_tokens=8,
         resolved=[],
-        base=a_base(base),
+        base=base,
         split_digests={
             "train": ZERO,
             "validation": ZERO,
@@ -164,7 +188,8 @@ def _plan(count: int, base: str, test: str, files: dict[str, str]) -> PreparedPl
     )
 
 
-def _write_adapter(ctx: StageContext, base: str) -> None:
+def write_adapter(ctx: StageContext, base: BaseBinding) -> None:
+    """The manifest of a trained run, with the files that it vouches for."""
     metrics = b'{"step": 1, "epoch": 0.5, "trainLoss": 2.0}\n{"step": 2, "epoch": 1.0}\n'
     training = TrainingSummary(
         overfitting=OverfittingResult(best_validation_loss=0.5, steps=2, best_step=2),
@@ -179,14 +204,20 @@ def _write_adapter(ctx: StageContext, base: str) -> None:
     manifest = RunManifest(
         run_id=ctx.request.run_id,
         epoch=1,
-        base=a_base(base),
+        base=base,
         adapter_digest=ADAPTER,
-        files=dict([_put(ctx, "e1/metrics.jsonl", metrics)]),
+        files=dict([put(ctx, "e1/metrics.jsonl", metrics), *_put_adapter(ctx)]),
         training=training,
     )
     ctx.store.write(layout.manifest(ctx.request.run_id), manifest.model_dump_json().encode())
 
 
-def _put(ctx: StageContext, name: str, data: bytes) -> tuple[str, str]:
+def _put_adapter(ctx: StageContext) -> list[tuple[str, str]]:
+    files = {**ADAPTER_FILES, "README.md": b"a model card"}
+    return [put(ctx, f"e1/adapter/{name}", data) for name, data in files.items()]
+
+
+def put(ctx: StageContext, name: str, data: bytes) -> tuple[str, str]:
+    """A file of the run; its name and digest."""
     ctx.store.write(layout.run(ctx.request.run_id, name), data)
     return name, hashlib.sha256(data).hexdigest()

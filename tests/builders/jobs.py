@@ -1,9 +1,11 @@
 """Jobs, children and outcomes to decide about."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from controller.api.basemodel import BaseModelObject
 from controller.api.finetunejob import FineTuneJob
 from controller.api.reasons import Reason
 from controller.core.actions import StartStage, StopStage
@@ -33,6 +35,30 @@ def a_job(**spec: Any) -> FineTuneJob:
     return FineTuneJob.model_validate({"metadata": metadata, "spec": {**SPEC, **spec}})
 
 
+def digest_of(revision: str) -> str:
+    """The content of a revision."""
+    return f"sha256:{hashlib.sha256(revision.encode()).hexdigest()}"
+
+
+def a_base_model(revision: str = "", name: str = "smol", **parts: Any) -> BaseModelObject:
+    """A BaseModel that knows this revision as its newest; empty: none yet."""
+    found = {
+        "revision": revision,
+        "contentDigest": digest_of(revision),
+        "observedTime": "2026-03-01T12:00:00Z",
+    }
+    return BaseModelObject.model_validate(
+        {
+            "metadata": {"name": name, "namespace": "ml"},
+            "spec": {
+                "source": {"huggingFace": {"repo": f"owner/{name}"}},
+                **parts.get("spec", {}),
+            },
+            "status": {**({"latest": found} if revision else {}), **parts.get("status", {})},
+        }
+    )
+
+
 def an_outcome(child: Child, **fields: Any) -> Outcome:
     """The last word of a stage that did its work, unless ``fields`` say otherwise."""
     usual: dict[Stage, dict[str, Any]] = {
@@ -54,15 +80,19 @@ class Scene:
     settings: Settings = field(default_factory=Settings)
     obstacle: Obstacle | None = None
     queue_position: int = 0
+    base_model: BaseModelObject | None = None
+    retrain_position: int = 0
 
     def observed(self) -> Observed:
         return Observed(
             self.job,
             self.now,
             self.children,
+            base_model=self.base_model,
             settings=self.settings,
             obstacle=self.obstacle,
             queue_position=self.queue_position,
+            retrain_position=self.retrain_position,
         )
 
     def decided(self) -> Decision:
@@ -86,6 +116,27 @@ class Scene:
                 return scene
             scene = after
         raise AssertionError("decisions do not come to rest")
+
+    def moved(self, revision: str, name: str = "smol", **parts: Any) -> "Scene":
+        """The BaseModel's newest revision is another one; its content is named after it."""
+        return replace(self, base_model=a_base_model(revision, name, **parts))
+
+    def run_through(self, **judge: Any) -> "Scene":
+        """The run that is wanted now goes through its three stages."""
+        scene = self.settled()
+        while any(child.is_unfinished for child in scene.children):
+            scene = scene.worked(**(judge if scene.live.stage is Stage.JUDGE else {})).settled()
+        return scene
+
+    def worked(self, **fields: Any) -> "Scene":
+        """The live stage did its work, for the revision that the run is for."""
+        live, told = self.live, self.job.status.run
+        assert told is not None
+        found: dict[str, Any] = {"run_id": f"{live.run:016x}"}
+        if live.stage is Stage.PREPARE and told.base_model is not None:
+            revision = told.base_model.revision
+            found |= {"base_revision": revision, "base_digest": digest_of(revision)}
+        return self.succeeded(**(found | fields))
 
     def passed(self, seconds: float) -> "Scene":
         return replace(self, now=self.now + timedelta(seconds=seconds))

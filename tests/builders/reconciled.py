@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from builders.fake_api import FakeApi, Json
 from builders.jobs import SPEC, START
 
-from controller.core.observed import Settings
+from controller.api.finetunejob import FineTuneJob
+from controller.core.observed import Observed, Settings
 from controller.kube.resources import JOBS, PODS, Resource
 from controller.kube.store import Store
 from controller.shell.apply import Applier
@@ -18,6 +19,7 @@ from controller.shell.glance import owner_uid_of
 from controller.shell.jobs import JobWork
 from controller.shell.kinds import FINETUNEJOBS
 from controller.shell.ledger import Ledger
+from controller.shell.limits import Limits
 from controller.shell.looks import OWNER_INDEX, Caches
 from controller.shell.metrics import Metrics
 from controller.shell.observe import Observer
@@ -30,6 +32,22 @@ from controller.shell.template import PodSettings
 from controller.shell.waits import Waits
 
 KEY = ("ml", "intents")
+
+
+def one_slot() -> Slots:
+    """A limit of one."""
+    return Slots(1, lambda _key, _s: None, lambda: START)
+
+
+class Limited(Protocol):
+    """Whatever has limits."""
+
+    limits: Limits
+
+
+def position_of(fleet: Limited, job: FineTuneJob) -> int:
+    """Where a job stands among the runs; 0 takes the slot."""
+    return fleet.limits.placed(Observed(job, START), is_alive=False).queue_position
 
 
 @dataclass
@@ -53,7 +71,7 @@ class Scene:
     is_leader: bool = True
     now_s: float = 0.0
 
-    slots: Slots = field(default_factory=lambda: Slots(1, lambda _key, _s: None, lambda: START))
+    limits: Limits = field(default_factory=lambda: Limits(one_slot(), one_slot()))
 
     def __post_init__(self) -> None:
         owner = {OWNER_INDEX: owner_uid_of}
@@ -65,14 +83,14 @@ class Scene:
     def _reconciler(self) -> Reconciler:
         api: Any = self.api
         events: Any = self.events
-        slots, waits, metrics = self.slots, Waits(api, 20, 30), self.metrics
+        limits, waits, metrics = self.limits, Waits(api, 20, 30), self.metrics
         poller = Poller(list, lambda _: None, 9090, 2)
         observer = Observer(
             caches=self.caches,
             ledger=self.ledger,
             ended=self.ended,
             waits=waits,
-            slots=slots,
+            limits=limits,
             poller=poller,
             settings=Settings(),
             now=lambda: START,
@@ -82,7 +100,7 @@ class Scene:
         publisher = Publisher(api, events, self.ledger, metrics)
         return Reconciler(
             api,
-            JobWork(observer, slots, metrics),
+            JobWork(observer, limits, metrics),
             applier,
             publisher,
             self.ledger,

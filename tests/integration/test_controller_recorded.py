@@ -65,10 +65,18 @@ def begin_and_delete(desk: Desk) -> None:
         "apiVersion": "tunekeeper.dev/v1alpha1",
         "kind": "BaseModel",
         "metadata": {"name": "late"},
-        "spec": {"source": {"directory": {"path": "/cache/base"}}},
+        "spec": {"source": {"directory": {"path": "/cache/base"}}, "suspend": True},
+    }
+    latest = {
+        "revision": "r1",
+        "contentDigest": f"sha256:{'a' * 64}",
+        "observedTime": "2026-03-01T12:00:00Z",
     }
     path = f"/apis/tunekeeper.dev/v1alpha1/namespaces/{desk.namespace}/basemodels"
     desk.plane.api.post(path, body)
+    desk.until_phase("Pending", "BaseModelNotReady", "gone")
+    status = {"observedGeneration": 1, "latest": latest}
+    desk.plane.api.patch(f"{path}/late/status", {"status": status})
     desk.kubelet.pod("prepare", job="gone").running()
     desk.until_phase("Running", "Preparing", "gone")
     desk.plane.api.delete(desk.path("gone"))

@@ -123,10 +123,10 @@ def test_the_short_name_shows_the_columns_of_everyday(plane, jobs, shown):
     assert row[:-1] == ["intents", "Running", "Promote", "0.93", "4f2a", "41"]
 
 
-def test_the_wide_view_adds_reason_run_and_queue(plane, jobs, shown):
+def test_the_wide_view_adds_reason_run_base_and_queue(plane, jobs, shown):
     reported(plane, jobs, "intents")
     header, row = (line.split() for line in shown("get", "ftj", "-o", "wide").splitlines())
-    assert header[7:] == ["REASON", "RUN", "QUEUE"]
+    assert header[7:] == ["REASON", "RUN", "BASECURRENT", "QUEUE"]
     assert row[7:] == ["Training", "3", "gpu"]
 
 

@@ -5,6 +5,8 @@ and ``Details`` (may be lost; the store has it too, as ``<stage>-outcome.json``)
 The parts of ``Details`` are the parts of the job's status, so they are described here once.
 """
 
+from typing import Literal
+
 from pydantic import Field
 
 from trainer.contract.base import Digest, Wire
@@ -76,16 +78,22 @@ class Cost(Wire):
     currency: str = "EUR"
 
 
-class Promoted(Wire):
-    """The adapter in use: promoted.json, and status.promoted."""
+MoveBy = Literal["Policy", "Pin", "Unpin"]
+"""What moved the pointer: promotion.policy, promotion.pin, or that the pin was removed."""
 
-    sequence: int = 0
+
+class Promoted(Wire):
+    """The adapter in use: status.promoted, and the head of promoted.json."""
+
+    sequence: int = Field(default=0, description="Counts the moves of the pointer; only grows.")
     run_id: str
     adapter_uri: str = Field(alias="adapterURI")
     adapter_digest: Digest
     base_revision: str
     base_digest: Digest | None = None
     time: str
+    by: MoveBy = Field(default="Policy", description="What put it in use.")
+    back: bool = Field(default=False, description="It was in use before, and then another was.")
 
 
 class Details(Wire):
@@ -118,5 +126,9 @@ class Outcome(Wire):
     not_needed: bool = Field(default=False, description="Train stopped before training.")
     verdict: str = ""
     evaluation_id: str = ""
-    sequence: int = 0
+    sequence: int = Field(default=0, description="judge: of the pointer as it is afterwards.")
+    promoted_run_id: str = Field(default="", max_length=16, description="judge: that it names.")
+    refused: FailureClass | None = Field(
+        default=None, description="judge: why promotion.pin was not followed; see message."
+    )
     checkpoint_step: int = Field(default=0, description="Newest durable step, also when it failed.")

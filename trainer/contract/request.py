@@ -68,6 +68,13 @@ class StageRequest(Wire):
     identity_hash: Digest = Field(description="Over identity fields but locations; in the run id.")
     generation_hash: Digest = Field(description="Over what answers depend on beside the adapter.")
     rerun: str = Field(default="", max_length=256, description="Value of the rerun annotation.")
+    keep_promoted_base: bool = Field(
+        default=False,
+        description="prepare: a promoted run that differs only in the base model is this run.",
+    )
+    pin_only: bool = Field(
+        default=False, description="judge: see to promotion.pin; the run itself has failed."
+    )
     promoted_sequence: int = Field(default=0, ge=0, description="status.promoted.sequence.")
     spec: RunSpec
 

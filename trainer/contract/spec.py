@@ -145,7 +145,9 @@ class Promotion(Wire):
 
     policy: Literal["Auto", "Manual"] = Field(default="Auto", description="Manual waits for a pin.")
     pin: str | None = Field(
-        default=None, pattern=r"^[0-9a-f]{16}$", description="Run id to promote or roll back to."
+        default=None,
+        pattern=r"^[0-9a-f]{16}$",
+        description="Run id to promote or roll back to; none: by policy.",
     )
 
 

@@ -17,8 +17,9 @@ from trainer.data.findings import Findings, count
 from trainer.data.plan import PreparedPlan
 from trainer.data.publish import publish
 from trainer.data.resolve import Choice
+from trainer.data.rows import advance_or_stop, invalid_data, is_refused
 from trainer.data.split import TRAIN, SplitRule, write_rule
-from trainer.data.stage import FirstPass, advance_or_stop, invalid_data, is_refused
+from trainer.data.stage import FirstPass
 from trainer.data.tokenise import Rendering, TokenCounts, tokenise
 from trainer.sources.base import read_object
 from trainer.stage import StageContext

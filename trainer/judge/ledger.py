@@ -40,6 +40,7 @@ class Look(Wire):
     run_id: str
     base_digest: Digest
     against: str = Field(default="", description="Promoted run at that time; empty: none, or own.")
+    anchor: str = Field(default="", description="The best promoted run at that time.")
     time: str
 
 

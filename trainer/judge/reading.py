@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from trainer.contract.failures import FailureClass
 from trainer.contract.request import StageRequest
 from trainer.data.message import Message
-from trainer.data.prepared import Prepared, open_prepared
+from trainer.data.prepared import Prepared, PreparedRows, open_prepared
 from trainer.errors import StageError
 from trainer.judge.evidence import Answers, Item
 from trainer.report.model import LossPoint
@@ -55,7 +55,7 @@ def read_run(store: Store, request: StageRequest, work: Path) -> RunRecord:
     if trained is None and not answered.not_needed:
         raise _unfinished(f"{layout.manifest(run_id)} is missing")
     prepared = open_prepared(store, run_id, work / "prepared")
-    items = test_items(prepared)
+    items = items_of(prepared.test)
     answers = read_answers(store, answered, work)
     _check_adapter(answered, trained)
     return RunRecord(
@@ -76,9 +76,9 @@ def read_answers(store: Store, answered: AnswersManifest, work: Path) -> list[Ar
         return [ArmAnswer.model_validate_json(line) for line in lines if line.strip()]
 
 
-def test_items(prepared: Prepared) -> list[Item]:
-    """The frozen test split."""
-    rows = (prepared.test.row(index) for index in range(len(prepared.test)))
+def items_of(split: PreparedRows) -> list[Item]:
+    """The rows of a split, as questions with their answers."""
+    rows = (split.row(index) for index in range(len(split)))
     return [Item(row.id, row.group, _question(row.prompt), row.reference) for row in rows]
 
 

@@ -3,18 +3,22 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 
 from trainer.contract.outcome import Details, Promoted
 from trainer.contract.verdict import Judgement, Verdict
-from trainer.judge import alpha, ledger, narration, pointer, promoted
+from trainer.judge import alpha, ledger, narration, pointer
 from trainer.judge.evidence import Evidence
-from trainer.judge.judgement import judge_evidence
+from trainer.judge.judgement import MAX_NOTES, judge_evidence
 from trainer.judge.ledger import Look
+from trainer.judge.promoted import Bar, Challenge, Contest, challenge, next_anchor
+from trainer.judge.promotion import Bid, Settled, is_own_choice, settle_pointer
 from trainer.judge.reading import RunRecord, read_run
-from trainer.stage import StageContext, StageResult, outcome_of
+from trainer.stage import MAX_TEXT, StageContext, StageResult, outcome_of
 from trainer.store import layout
 from trainer.store.base import ConditionError
 from trainer.store.checked import read_document
+from trainer.store.pointerfile import PointerFile
 
 PARTS = (("read answers", "files", 1.0), ("judge", "arms", 3.0), ("write report", "files", 1.0))
 ID_CHARACTERS = 16
@@ -24,42 +28,83 @@ ID_CHARACTERS = 16
 class Case:
     """One run before its judge."""
 
+    ctx: StageContext
     run: RunRecord
     seen: pointer.Tagged
     look: Look
-    against: str
+    bar: Bar
     evaluation_id: str
+
+    @cached_property
+    def challenge(self) -> Challenge:
+        """How it fares against what was promoted before."""
+        ctx = self.ctx
+        return challenge(Contest(ctx.store, ctx.request, self.run, ctx.work), self.bar)
 
 
 def judge(ctx: StageContext) -> StageResult:
     """Reach a verdict, once per run, answers, settings and look; repeating it changes nothing."""
     ctx.progress.plan(PARTS)
+    if ctx.request.pin_only:
+        return _see_to_pin(ctx)
     ctx.progress.start("read answers", 1)
     case = _open_case(ctx)
     key = layout.evaluation(ctx.request.run_id, case.evaluation_id, "verdict.json")
     judgement = read_document(ctx.store, key, Judgement)
     if judgement is None:
         judgement = _judge_anew(ctx, case, key)
-    moved = _move_pointer(ctx, case, judgement)
+    settled = settle_pointer(_bid(case, judgement))
     ctx.progress.finish()
-    return _result(ctx, case, judgement, moved)
+    return _result(ctx, case, judgement, settled)
+
+
+def _see_to_pin(ctx: StageContext) -> StageResult:
+    """The run has failed and has nothing to judge; the pointer is moved all the same."""
+    bid = Bid(
+        store=ctx.store,
+        request=ctx.request,
+        seen=pointer.read(ctx.store),
+        own=None,
+        verdict=None,
+        anchor="",
+        work=ctx.work,
+        now=_now(ctx),
+    )
+    settled = settle_pointer(bid)
+    ctx.progress.finish()
+    shown = settled.pointer.shown() if settled.pointer else None
+    return StageResult(outcome_of(ctx.request, **_pointed(settled)), Details(promoted=shown))
+
+
+def _pointed(settled: Settled) -> dict[str, object]:
+    """What the first line says of the pointer."""
+    moved = settled.pointer
+    return {
+        "message": settled.message[:MAX_TEXT],
+        "sequence": moved.sequence if moved else 0,
+        "promoted_run_id": moved.run_id if moved else "",
+        "refused": settled.refused,
+    }
 
 
 def _open_case(ctx: StageContext) -> Case:
     request = ctx.request
     run = read_run(ctx.store, request, ctx.work)
     seen = pointer.read(ctx.store)
-    look = _take_look(ctx, run, seen[0])
+    now = _bar(seen[0], request.run_id)
+    look = _take_look(ctx, run, now)
     # once promoted itself, a run stays measured against the one it replaced
-    against = _other(seen[0], request.run_id) or look.against
-    return Case(run, seen, look, against, _evaluation_id(ctx, run, look, against))
+    bar = now if now.against else Bar(look.against, look.anchor)
+    return Case(ctx, run, seen, look, bar, _evaluation_id(ctx, run, look, bar))
 
 
-def _other(current: Promoted | None, run_id: str) -> str:
-    return current.run_id if current is not None and current.run_id != run_id else ""
+def _bar(current: PointerFile | None, run_id: str) -> Bar:
+    if current is None or current.run_id == run_id:
+        return Bar()
+    return Bar(current.run_id, current.anchor)
 
 
-def _take_look(ctx: StageContext, run: RunRecord, current: Promoted | None) -> Look:
+def _take_look(ctx: StageContext, run: RunRecord, bar: Bar) -> Look:
     """Count this look at the test split. A run that never was trained has not looked."""
     request, plan = ctx.request, run.prepared.plan
     candidate = Look(
@@ -68,7 +113,8 @@ def _take_look(ctx: StageContext, run: RunRecord, current: Promoted | None) -> L
         generation_hash=request.generation_hash,
         run_id=request.run_id,
         base_digest=plan.base.content_digest,
-        against=_other(current, request.run_id),
+        against=bar.against,
+        anchor=bar.anchor,
         time=_now(ctx),
     )
     if run.trained is None:
@@ -76,7 +122,7 @@ def _take_look(ctx: StageContext, run: RunRecord, current: Promoted | None) -> L
     return ledger.take(ctx.store, plan.split_digests["test"], candidate)
 
 
-def _evaluation_id(ctx: StageContext, run: RunRecord, look: Look, against: str) -> str:
+def _evaluation_id(ctx: StageContext, run: RunRecord, look: Look, bar: Bar) -> str:
     spec = ctx.request.spec
     parts = {
         "run": ctx.request.run_id,
@@ -85,7 +131,8 @@ def _evaluation_id(ctx: StageContext, run: RunRecord, look: Look, against: str) 
         "evaluation": spec.evaluation.model_dump(mode="json"),
         "promotion": spec.promotion.model_dump(mode="json"),
         "look": look.look,
-        "against": against,
+        "against": bar.against,
+        "anchor": bar.anchor,
     }
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:ID_CHARACTERS]
@@ -99,16 +146,26 @@ def _judge_anew(ctx: StageContext, case: Case, key: str) -> Judgement:
     judgement = judge_evidence(
         evidence, overfitting=trained.training.overfitting if trained else None
     ).model_copy(update={"report_uri": f"{ctx.store.uri}/{report_key}"})
+    if judgement.verdict is Verdict.NOT_NEEDED and case.seen[0] is not None:
+        notes = [_retired(case.seen[0]), *judgement.notes][:MAX_NOTES]
+        judgement = judgement.model_copy(update={"notes": notes})
     ctx.progress.start("write report", 1)
     _write_report(ctx, case, evidence, judgement)
     return _write_verdict(ctx, key, judgement)
+
+
+def _retired(current: PointerFile) -> str:
+    """The pointer is kept: whoever serves the adapter has to be asked first."""
+    return (
+        f"The adapter in use, of run {current.run_id}, is not needed on this base model; it stays "
+        "in use until a person pins another run or stops serving it."
+    )
 
 
 def _evidence(ctx: StageContext, case: Case) -> Evidence:
     request, run = ctx.request, case.run
     evaluation, plan = request.spec.evaluation, run.prepared.plan
     looked = alpha.note(evaluation, case.look.look) if run.trained else ""
-    challenge = promoted.challenge(ctx.store, request, run, case.against, ctx.work)
     return Evidence(
         evaluation=evaluation,
         metric=plan.metric,
@@ -120,8 +177,8 @@ def _evidence(ctx: StageContext, case: Case) -> Evidence:
         test_is_split_off=request.spec.dataset.test is None,
         labels=plan.labels,
         forgetting=run.forgetting,
-        rival=challenge.rival,
-        notes=[note for note in (looked, challenge.note) if note],
+        rival=case.challenge.rival,
+        notes=[note for note in (looked, *case.challenge.notes) if note],
     )
 
 
@@ -136,7 +193,7 @@ def _write_report(ctx: StageContext, case: Case, evidence: Evidence, judgement: 
         evaluation_id=case.evaluation_id,
         created=_now(ctx),
         adapter_uri=narration.adapter_uri(ctx.store, case.run),
-        promoted=_may_promote(ctx, judgement),
+        promoted=is_own_choice(ctx.request, judgement.verdict),
     )
     run_id, evaluation_id = ctx.request.run_id, case.evaluation_id
     json_key = layout.evaluation(run_id, evaluation_id, "report.json")
@@ -154,36 +211,36 @@ def _write_verdict(ctx: StageContext, key: str, judgement: Judgement) -> Judgeme
     return judgement
 
 
-def _may_promote(ctx: StageContext, judgement: Judgement) -> bool:
-    """A pin is a person's word and outranks the verdict; else policy and verdict must agree."""
-    promotion = ctx.request.spec.promotion
-    if promotion.pin is not None:
-        return promotion.pin == ctx.request.run_id
-    return promotion.policy == "Auto" and judgement.verdict is Verdict.PROMOTE
-
-
-def _move_pointer(ctx: StageContext, case: Case, judgement: Judgement) -> Promoted | None:
-    """The pointer as it is afterwards."""
-    trained = case.run.trained
-    if trained is None or not _may_promote(ctx, judgement):
-        return case.seen[0]
-    candidate = Promoted(
-        run_id=trained.run_id,
-        adapter_uri=narration.adapter_uri(ctx.store, case.run),
-        adapter_digest=trained.adapter_digest,
-        base_revision=trained.base.revision,
-        base_digest=trained.base.content_digest,
-        time=_now(ctx),
+def _bid(case: Case, judgement: Judgement) -> Bid:
+    ctx, trained = case.ctx, case.run.trained
+    is_promoted = trained is not None and judgement.verdict is Verdict.PROMOTE
+    own = None
+    if trained is not None:
+        own = Promoted(
+            run_id=trained.run_id,
+            adapter_uri=narration.adapter_uri(ctx.store, case.run),
+            adapter_digest=trained.adapter_digest,
+            base_revision=trained.base.revision,
+            base_digest=trained.base.content_digest,
+            time=_now(ctx),
+        )
+    return Bid(
+        store=ctx.store,
+        request=ctx.request,
+        seen=case.seen,
+        own=own,
+        verdict=judgement.verdict,
+        anchor=next_anchor(ctx.request.run_id, case.challenge.rival) if is_promoted else "",
+        work=ctx.work,
+        now=_now(ctx),
     )
-    return pointer.move(ctx.store, candidate, case.seen, floor=ctx.request.promoted_sequence)
 
 
-def _result(
-    ctx: StageContext, case: Case, judgement: Judgement, moved: Promoted | None
-) -> StageResult:
-    run = case.run
+def _result(ctx: StageContext, case: Case, judgement: Judgement, settled: Settled) -> StageResult:
+    run, moved = case.run, settled.pointer
     outcome = outcome_of(
         ctx.request,
+        **_pointed(settled),
         base_revision=run.prepared.plan.base.revision,
         base_digest=run.prepared.plan.base.content_digest,
         dataset_digest=run.prepared.plan.dataset_digest,
@@ -193,10 +250,11 @@ def _result(
         not_needed=run.answered.not_needed,
         verdict=judgement.verdict.value,
         evaluation_id=case.evaluation_id,
-        sequence=moved.sequence if moved else 0,
     )
     details = Details(
-        evaluation=judgement, promoted=moved, cost=narration.cost(ctx.request.spec, run)
+        evaluation=judgement,
+        promoted=moved.shown() if moved else None,
+        cost=narration.cost(ctx.request.spec, run),
     )
     return StageResult(outcome, details)
 

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from trainer.contract.failures import FailureClass
-from trainer.contract.outcome import Promoted
 from trainer.errors import StageError
 from trainer.report.model import Report
 from trainer.report.units import instant
 from trainer.store import layout
 from trainer.store.base import MissingError, Store
+from trainer.store.pointerfile import PointerFile
 
 REPORT = "report.json"
 EVALUATIONS = "evaluations/"
@@ -51,7 +51,7 @@ def _reports(store: Store, prefix: str) -> Iterator[str]:
 def _promoted_run(store: Store) -> str | None:
     """The promoted run; None also when the pointer cannot be read, as reports still can."""
     try:
-        return Promoted.model_validate_json(store.read(layout.POINTER)).run_id
+        return PointerFile.model_validate_json(store.read(layout.POINTER)).run_id
     except (MissingError, ValidationError):
         return None
 

@@ -7,6 +7,8 @@ from trainer.sources.base import ResolvedModel, read_object
 from trainer.sources.counted import TEMPLATE
 from trainer.store.manifest import BaseBinding
 
+MAX_NAME = 100
+
 
 def binding(resolved: ResolvedModel) -> BaseBinding:
     """What an adapter trained on this base has to be loaded on.
@@ -27,7 +29,15 @@ def binding(resolved: ResolvedModel) -> BaseBinding:
         tokenizer_sha256=resolved.files["tokenizer.json"],
         template_sha256=template_sha256(resolved),
         vocabulary_size=size if isinstance(size, int) else 0,
+        architecture=architecture_of(config),
     )
+
+
+def architecture_of(config: dict[str, object]) -> str:
+    """The model's class, or at least its type; empty where the configuration tells neither."""
+    named = config.get("architectures")
+    first = named[0] if isinstance(named, list) and named else config.get("model_type")
+    return first[:MAX_NAME] if isinstance(first, str) else ""
 
 
 def template_sha256(resolved: ResolvedModel) -> str:

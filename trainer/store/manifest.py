@@ -22,6 +22,7 @@ class BaseBinding(Wire):
     tokenizer_sha256: str
     template_sha256: str = ""
     vocabulary_size: int
+    architecture: str = Field(default="", description="As config.json names it; empty: it is not.")
 
 
 class TrainingSummary(Wire):

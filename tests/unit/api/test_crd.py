@@ -147,7 +147,7 @@ def test_the_columns_are_those_that_people_look_for():
     narrow = [column.name for column in FINE_TUNE_JOB.columns if not column.is_wide]
     wide = [column.name for column in FINE_TUNE_JOB.columns if column.is_wide]
     assert narrow == ["Phase", "Verdict", "Score", "Base", "Progress", "Age"]
-    assert wide == ["Reason", "Run", "Queue"]
+    assert wide == ["Reason", "Run", "BaseCurrent", "Queue"]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)

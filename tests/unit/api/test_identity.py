@@ -56,9 +56,7 @@ CHANGES = [
         {"judge", "retry"},
         id="what is required against an arm",
     ),
-    pytest.param(
-        {"promotion": {"policy": "Manual"}}, {"judge", "retry"}, id="the promotion policy"
-    ),
+    pytest.param({"promotion": {"policy": "Manual"}}, {"judge"}, id="the promotion policy"),
     pytest.param({"compute": {"gpus": 0}}, {"retry"}, id="the hardware"),
     pytest.param(
         {"training": {"checkpointPeriodSeconds": 60}}, {"retry"}, id="the checkpoint period"

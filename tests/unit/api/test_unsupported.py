@@ -19,8 +19,6 @@ ASKED = [
     ({"quantization": "NF4"}, "spec.quantization"),
     ({"evaluation": {"metric": "Grader"}}, "spec.evaluation.metric"),
     ({"evaluation": {"grader": {"command": ["x"]}}}, "spec.evaluation.grader"),
-    ({"promotion": {"pin": "0" * 16}}, "spec.promotion.pin"),
-    ({"retrain": {"policy": "Auto"}}, "spec.retrain.policy"),
     ({"retrain": {"warmStart": "Adapter"}}, "spec.retrain.warmStart"),
     ({"output": {"uri": "file:///o", "merged": True}}, "spec.output.merged"),
     ({"compute": {"nodes": 2}}, "spec.compute.nodes"),

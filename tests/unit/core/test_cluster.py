@@ -201,13 +201,14 @@ def test_a_run_keeps_the_images_that_it_started_with() -> None:
     assert trained.job.status.run.images == IMAGES
 
 
-def test_a_job_whose_base_model_has_no_revision_yet_works_on_its_branch() -> None:
+def test_under_a_single_command_a_base_model_without_a_revision_is_its_branch() -> None:
     job = a_job(baseModel={"name": "smol"})
     source = {"huggingFace": {"repo": "owner/name", "branch": "next"}}
     base = BaseModelObject.model_validate(
         {"metadata": {"name": "smol"}, "spec": {"source": source}}
     )
-    observed = replace(Scene(job=job).observed(), base_model=base)
+    alone = Settings(waits_heal=False)  # nobody looks at its source
+    observed = replace(Scene(job=job, settings=alone).observed(), base_model=base)
     stored = job.model_copy(update={"status": decide(observed).status})
     (action,) = decide(replace(observed, job=stored)).actions
     assert isinstance(action, StartStage)

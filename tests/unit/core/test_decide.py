@@ -310,6 +310,13 @@ def test_a_job_waits_for_its_base_model_and_then_uses_its_source() -> None:
         {
             "metadata": {"name": "smol", "namespace": "ml"},
             "spec": {"source": {"directory": {"path": "/models/smol"}}},
+            "status": {
+                "latest": {
+                    "revision": "abc",
+                    "contentDigest": DIGEST,
+                    "observedTime": "2026-03-01T12:00:00Z",
+                }
+            },
         }
     )
     recorded = decide(replace(scene.observed(), base_model=base))

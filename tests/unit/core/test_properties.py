@@ -21,6 +21,8 @@ EDITS = (
     {"evaluation": {"fewShotExamples": 3}},
     {"evaluation": {"minDelta": "0.1"}},
     {"historyLimit": 3},
+    {"promotion": {"pin": "1" * 16}},
+    {"promotion": {"policy": "Manual"}},
     {"suspend": True},
     {"suspend": False},
     {"quantization": "NF4"},

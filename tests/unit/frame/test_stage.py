@@ -82,6 +82,33 @@ def details_of(**fields):
     return Details.model_validate(fields)
 
 
+LONGEST = "s3://" + "b" * 1100
+IN_USE = {
+    "sequence": 3,
+    "runId": "a" * 16,
+    "adapterURI": "s3://b/a",
+    "adapterDigest": f"sha256:{'a' * 64}",
+    "baseRevision": "r",
+    "time": "2026-03-01T12:00:00Z",
+}
+GUARD = {"name": "g", "value": 1, "limit": 2, "passed": True, "message": "m" * 500}
+
+
+def judged(**fields):
+    comparison = {
+        "arm": "ZeroShot",
+        "require": "Better",
+        "threshold": 0,
+        "delta": 0.1,
+        "ciLow": 0,
+        "ciHigh": 1,
+        "method": "Tango",
+        "passed": True,
+    }
+    known = {"metric": "ExactMatch", "verdict": "Promote", "reason": "so"}
+    return {**known, "comparisons": [comparison], **fields}
+
+
 LONG = [
     pytest.param(
         details_of(resolved=[{"field": "x" * 50, "value": "y", "rule": "z" * 200}] * 40),
@@ -92,6 +119,21 @@ LONG = [
         details_of(data={"errors": [{"place": "p" * 150, "message": "m" * 300}] * 10, "rows": 12}),
         lambda kept: 1 < len(kept.data.errors) < 10 and kept.data.rows == 12,
         id="then as many errors as it takes",
+    ),
+    pytest.param(
+        details_of(evaluation=judged(notes=["n" * 600] * 8), promoted=IN_USE),
+        lambda kept: kept.evaluation.notes == [] and kept.evaluation.comparisons,
+        id="then the notes of a judgement",
+    ),
+    pytest.param(
+        details_of(evaluation=judged(guards=[GUARD] * 8), promoted=IN_USE),
+        lambda kept: kept.evaluation.verdict == "Promote" and kept.promoted.sequence == 3,
+        id="then its guards and comparisons",
+    ),
+    pytest.param(
+        details_of(evaluation=judged(metric="x" * 4000), promoted=IN_USE | {"adapterURI": LONGEST}),
+        lambda kept: kept.evaluation is None and kept.promoted.adapter_uri == LONGEST,
+        id="what is in use is kept to the last",
     ),
 ]
 

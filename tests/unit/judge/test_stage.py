@@ -199,7 +199,7 @@ def damaged_answers(ctx):
 
 def foreign_adapter(ctx):
     key = layout.manifest(RUN)
-    ctx.store.write(key, ctx.store.read(key).replace(b"a" * 64, b"c" * 64))
+    ctx.store.write(key, ctx.store.read(key).replace(ADAPTER.encode(), b"sha256:" + b"c" * 64))
 
 
 BROKEN = [

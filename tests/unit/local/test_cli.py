@@ -45,7 +45,7 @@ def test_json_has_standard_output_to_itself(tunekeeper) -> None:
 def test_fail_unless_promoted_is_for_pipelines(tunekeeper) -> None:
     ended = tunekeeper("run", "job.yaml", "--fail-unless", "promoted")
     assert ended.exit_code == 1
-    assert "not promoted" in ended.stderr
+    assert "the adapter in use is not this run's" in ended.stderr
 
 
 def test_an_error_is_one_line_with_its_place(tunekeeper) -> None:

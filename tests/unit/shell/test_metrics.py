@@ -6,6 +6,8 @@ import pytest
 from builders.jobs import START, a_job
 from prometheus_client.parser import text_string_to_metric_families
 
+from controller.api.conditions import Condition, ConditionType
+from controller.api.reasons import Reason
 from controller.api.status import FineTuneJobStatus, JobProgress, RunStatus
 from controller.shell.metrics import Metrics
 from trainer.contract.request import Stage
@@ -72,6 +74,18 @@ def test_the_newest_judgement_is_told(name, labels, expected):
     metrics = Metrics()
     metrics.published(a_job_that(phase="Succeeded", evaluation=a_judgement()))
     assert value(metrics, f"tunekeeper_job_{name}", **JOB, **labels) == expected
+
+
+@pytest.mark.parametrize(("truth", "expected"), [("True", 0), ("False", 1)])
+def test_a_job_that_is_behind_its_base_model_is_told(truth, expected):
+    condition = Condition(
+        type=ConditionType.BASE_MODEL_CURRENT, status=truth, reason=Reason.NEW_REVISION_AVAILABLE
+    )
+    metrics = Metrics()
+    metrics.published(a_job_that(phase="Succeeded"))
+    assert value(metrics, "tunekeeper_job_base_model_behind", **JOB) is None  # not known yet
+    metrics.published(a_job_that(phase="Succeeded", conditions=[condition]))
+    assert value(metrics, "tunekeeper_job_base_model_behind", **JOB) == expected
 
 
 def test_progress_is_told_while_a_stage_is_under_way():

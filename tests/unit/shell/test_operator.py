@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from builders.jobs import START, a_job
+from builders.reconciled import position_of
 
 from controller.api.finetunejob import FineTuneJob
 from controller.kube.objects import Key, Meta, OwnerReference
@@ -94,10 +95,10 @@ def test_a_new_leader_knows_who_holds_a_slot_and_who_waits(
     status: dict[str, Any], position: int
 ) -> None:
     operator = an_operator(max_concurrent_runs=2)
-    operator.slots.hold("uid-of-another")
+    operator.limits.runs.hold("uid-of-another")
     operator.watches.jobs.store.put(a_stored(**status))
     operator.remember_runs()
-    assert operator.slots.take(a_young_job(), is_alive=False) == position
+    assert position_of(operator, a_young_job()) == position
 
 
 @pytest.mark.parametrize(("phase", "position"), [("Running", 1), ("Succeeded", 0)])
@@ -108,7 +109,7 @@ def test_a_suspended_run_whose_pod_still_lives_is_counted_after_a_restart(
     operator.watches.jobs.store.put(a_stored(run=RUN, phase="Suspended"))
     operator.watches.pods.store.put(a_pod(phase))
     operator.remember_runs()
-    assert operator.slots.take(a_young_job(), is_alive=False) == position
+    assert position_of(operator, a_young_job()) == position
 
 
 def a_young_job() -> FineTuneJob:

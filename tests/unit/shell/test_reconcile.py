@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 from builders.jobs import START, a_job
-from builders.reconciled import Scene, once, raising
+from builders.reconciled import Scene, once, position_of, raising
 
 from controller.api.finetunejob import FineTuneJob
 from controller.api.meta import ObjectMeta
@@ -141,7 +141,7 @@ def test_a_job_that_cannot_be_stands_in_no_line() -> None:
     invalid = ApiError(422, "Invalid", "spec.template: Invalid value: 1: no")
     scene.api.before = once("POST jobs", raising(invalid))
     scene.reconcile()
-    scene.slots.hold("uid-of-another")  # the only slot
+    scene.limits.runs.hold("uid-of-another")  # the only slot
     writes = scene.api.writes()
     scene.synced()
     assert scene.reconcile() == NEVER
@@ -227,13 +227,13 @@ def test_an_object_that_goes_while_it_is_worked_on_keeps_no_slot() -> None:
 
     def go() -> None:
         scene.caches.jobs.remove(KEY)
-        scene.slots.forget("uid-1")
+        scene.limits.forget("uid-1")
         raise TransportError("no answer")
 
     scene.api.before = once("POST jobs", go)
     with pytest.raises(TransportError):
         scene.reconcile()
-    assert scene.slots.take(another_job(), is_alive=False) == 0
+    assert position_of(scene, another_job()) == 0
 
 
 def test_an_object_that_is_gone_before_it_is_decided_about_takes_no_slot() -> None:
@@ -242,7 +242,7 @@ def test_an_object_that_is_gone_before_it_is_decided_about_takes_no_slot() -> No
     look = scene.reconciler.work.observer.look(scene.reconciler.work.observer.stored(KEY))
     scene.caches.jobs.remove(KEY)
     assert asyncio.run(scene.reconciler._act(look)) == (None, None)  # noqa: SLF001 - the window
-    assert scene.slots.take(another_job(), is_alive=False) == 0
+    assert position_of(scene, another_job()) == 0
 
 
 def test_a_job_of_another_namespace_that_bears_the_uid_is_no_child() -> None:
@@ -269,4 +269,4 @@ def test_an_object_that_a_finalizer_holds_gives_its_slot_back() -> None:
     scene.caches.children.remove(key_of(scene.caches.children.all()[0]))
     scene.ledger.forget(stored.metadata.uid)
     assert scene.reconcile() == NEVER
-    assert scene.slots.take(another_job(), is_alive=False) == 0
+    assert position_of(scene, another_job()) == 0

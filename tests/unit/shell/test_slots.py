@@ -8,7 +8,9 @@ from builders.jobs import START, a_job
 from controller.api.finetunejob import FineTuneJob
 from controller.api.status import RunStatus
 from controller.core.intent import read_intent
+from controller.core.observed import Observed
 from controller.kube.objects import Key
+from controller.shell.limits import Limits
 from controller.shell.slots import Place, Slots, position
 from trainer.contract.request import Stage
 
@@ -74,20 +76,25 @@ class Fleet:
         self.woken: list[Key] = []
         self.now = START
         self.slots = Slots(limit, lambda key, _: self.woken.append(key), lambda: self.now)
+        self.limits = Limits(self.slots, Slots(0, lambda _key, _s: None, lambda: self.now))
+
+    def take(self, job: FineTuneJob) -> int:
+        """Its position, as a decision about it sees it."""
+        return self.limits.placed(Observed(job, self.now), is_alive=False).queue_position
 
     def decide(self, job: FineTuneJob) -> int:
         """A whole reconcile of a job that wants to run."""
-        found = self.slots.take(job, is_alive=False)
+        found = self.take(job)
         after = in_phase(job, "Queued") if found else running(job)
-        self.slots.settle(job.metadata.uid, after.status, is_alive=False)
+        self.limits.settle(job.metadata.uid, after.status, is_alive=False)
         return found
 
     def pause(self, job: FineTuneJob) -> None:
         """Something is missing: its run pauses for a minute."""
-        self.slots.settle(job.metadata.uid, pausing(job).status, is_alive=False)
+        self.limits.settle(job.metadata.uid, pausing(job).status, is_alive=False)
 
     def end(self, job: FineTuneJob) -> None:
-        self.slots.settle(job.metadata.uid, ended(running(job)).status, is_alive=False)
+        self.limits.settle(job.metadata.uid, ended(running(job)).status, is_alive=False)
 
 
 @pytest.mark.parametrize(
@@ -122,8 +129,8 @@ def test_without_a_limit_everything_runs() -> None:
 def test_a_slot_is_handed_out_once_even_to_an_older_object_that_comes_later() -> None:
     fleet = Fleet(1)
     young, old = a_waiting_job("young", 9), a_waiting_job("old", 0)
-    assert fleet.slots.take(young, is_alive=False) == 0  # its status is not written yet
-    assert fleet.slots.take(old, is_alive=False) == 1
+    assert fleet.take(young) == 0  # its status is not written yet
+    assert fleet.take(old) == 1
 
 
 def test_when_a_slot_frees_those_who_wait_are_woken_and_the_oldest_gets_it() -> None:
@@ -139,8 +146,8 @@ def test_when_a_slot_frees_those_who_wait_are_woken_and_the_oldest_gets_it() -> 
 def test_a_slot_that_was_taken_and_not_used_is_given_back() -> None:
     fleet = Fleet(1)
     job, other = a_waiting_job("a", 0), a_waiting_job("b", 1)
-    assert fleet.slots.take(job, is_alive=False) == 0
-    fleet.slots.settle(job.metadata.uid, in_phase(job, "Pending").status, is_alive=False)
+    assert fleet.take(job) == 0
+    fleet.limits.settle(job.metadata.uid, in_phase(job, "Pending").status, is_alive=False)
     assert fleet.decide(other) == 0
 
 
@@ -148,9 +155,9 @@ def test_a_job_that_is_deleted_leaves_its_slot_and_its_place() -> None:
     fleet = Fleet(1)
     jobs = [a_waiting_job(name, age) for age, name in enumerate("abc")]
     assert [fleet.decide(job) for job in jobs] == [0, 1, 2]
-    fleet.slots.forget("uid-b")
+    fleet.limits.forget("uid-b")
     assert fleet.decide(jobs[2]) == 1
-    fleet.slots.forget("uid-a")
+    fleet.limits.forget("uid-a")
     assert fleet.decide(jobs[2]) == 0
 
 
@@ -159,16 +166,16 @@ def test_a_suspended_job_leaves_its_slot_when_nothing_of_it_lives() -> None:
     job, other = a_waiting_job("a", 0), a_waiting_job("b", 1)
     fleet.decide(job)
     suspended = in_phase(running(job), "Suspended")
-    fleet.slots.settle("uid-a", suspended.status, is_alive=True)
+    fleet.limits.settle("uid-a", suspended.status, is_alive=True)
     assert fleet.decide(other) == 1
-    fleet.slots.settle("uid-a", suspended.status, is_alive=False)
+    fleet.limits.settle("uid-a", suspended.status, is_alive=False)
     assert fleet.decide(other) == 0
 
 
 def test_a_job_that_rests_takes_no_slot() -> None:
     fleet = Fleet(1)
     done = ended(running(a_waiting_job("done", 0)))
-    assert fleet.slots.take(done, is_alive=False) == 0
+    assert fleet.take(done) == 0
     assert fleet.decide(a_waiting_job("b", 1)) == 0
 
 
@@ -191,7 +198,7 @@ def test_a_resumed_job_gets_a_slot_only_when_one_is_free() -> None:
     fleet = Fleet(1)
     job, other = a_waiting_job("a", 0), a_waiting_job("b", 1)
     fleet.decide(job)
-    fleet.slots.settle("uid-a", in_phase(running(job), "Suspended").status, is_alive=False)
+    fleet.limits.settle("uid-a", in_phase(running(job), "Suspended").status, is_alive=False)
     assert fleet.decide(other) == 0
     assert fleet.decide(in_phase(running(job), "Suspended")) == 1
     fleet.end(other)
@@ -203,10 +210,10 @@ def test_a_run_that_pauses_until_something_arrives_blocks_nobody() -> None:
     job, other = a_waiting_job("a", 0), a_waiting_job("b", 1)
     fleet.decide(job)
     fleet.pause(job)
-    assert fleet.slots.take(pausing(job), is_alive=False) == 0  # and takes no slot
+    assert fleet.take(pausing(job)) == 0  # and takes no slot
     assert fleet.decide(other) == 0
     fleet.now = START + timedelta(seconds=61)
-    assert fleet.slots.take(pausing(job), is_alive=False) == 1
+    assert fleet.take(pausing(job)) == 1
 
 
 def test_a_pausing_run_whose_spec_was_mended_wants_a_slot_at_once() -> None:
@@ -217,7 +224,7 @@ def test_a_pausing_run_whose_spec_was_mended_wants_a_slot_at_once() -> None:
         update={"retry": job.spec.retry.model_copy(update={"max_attempts": 9})}
     )
     mended = pausing(job).model_copy(update={"spec": spec})
-    assert fleet.slots.take(mended, is_alive=False) == 1
+    assert fleet.take(mended) == 1
 
 
 def test_an_old_object_that_comes_back_moves_those_behind_it() -> None:
