@@ -2,6 +2,7 @@
 
 import pytest
 from builders.operated import Desk, operated
+from builders.watched import BaseDesk
 from cluster.api import Json
 from cluster.plane import ControlPlane
 from cluster.pods import GPU
@@ -85,16 +86,13 @@ def test_a_base_model_that_is_not_there_is_waited_for(plane: ControlPlane, names
         desk.apply(baseModel={"name": "small"})
         desk.until_phase("Pending", "BaseModelNotFound")
         assert desk.jobs() == []
-        body = {
-            "apiVersion": "tunekeeper.dev/v1alpha1",
-            "kind": "BaseModel",
-            "metadata": {"name": "small"},
-            "spec": {"source": {"directory": {"path": "/cache/base"}}},
-        }
-        path = f"/apis/tunekeeper.dev/v1alpha1/namespaces/{namespace}/basemodels"
-        plane.api.post(path, body)
-        pod = desk.kubelet.pod("prepare").running()
-        assert pod.request.spec.base_model.directory is not None
+        base = BaseDesk(desk, "small")
+        base.apply()
+        pod = base.look(1)
+        desk.until_phase("Pending", "BaseModelNotReady")
+        pod.found("a")
+        asked = desk.kubelet.pod("prepare").running().request.spec.base_model
+        assert (asked.hugging_face.repo, asked.revision) == ("acme/tiny", "rev-a")
         desk.until_phase("Running", "Preparing")
 
 
