@@ -20,6 +20,7 @@ from controller.core.observed import Observed
 from controller.core.positions import shown_position
 from controller.core.revision import is_following, is_unpinned
 from controller.core.turn import Turn
+from controller.core.watching.source import usable_latest
 from trainer.contract.request import Stage
 
 C = ConditionType
@@ -207,17 +208,16 @@ def standing(turn: Turn) -> Standing | None:
 def _is_comparable(turn: Turn, ours: RunBase) -> bool:
     """Before prepare has told, a pinned run has a revision and no digest."""
     base = turn.observed.base_model
-    if base is None or base.status.latest is None:
+    latest = usable_latest(base) if base is not None else None
+    if base is None or latest is None:
         return ours.content_digest is not None
     is_named = ours.name in ("", base.metadata.name)
-    return is_named and (
-        ours.content_digest is not None or ours.revision == base.status.latest.revision
-    )
+    return is_named and (ours.content_digest is not None or ours.revision == latest.revision)
 
 
 def _move(turn: Turn) -> Move | None:
     run, base = turn.status.run, turn.observed.base_model
-    latest = base.status.latest if base is not None else None
+    latest = usable_latest(base) if base is not None else None
     ours = run.base_model if run is not None else None
     if latest is None or ours is None:
         return None

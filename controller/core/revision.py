@@ -8,6 +8,7 @@ rate is no reason to change the base too, and two changes at once tell nothing a
 from controller.api.basemodel import BaseModelObject
 from controller.api.status import RunBase
 from controller.core.observed import Observed
+from controller.core.watching.source import usable_latest
 
 
 def base_for_new_run(observed: Observed) -> RunBase | None:
@@ -55,7 +56,7 @@ def _earlier(observed: Observed, known: RunBase) -> RunBase | None:
 
 
 def _latest(base: BaseModelObject, known: RunBase) -> RunBase | None:
-    latest = base.status.latest
+    latest = usable_latest(base)
     if latest is None:
         return None
     return known.model_copy(

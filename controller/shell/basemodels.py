@@ -61,7 +61,7 @@ class BaseModelObserver(AnyObserver[BaseModelObject, ErrandChild]):
 
 
 @dataclass
-class BaseModelWork(Work[BaseModelObject, ErrandChild, BaseModelStatus]):
+class BaseModelWork(Work[BaseModelObject, ErrandChild, BaseModelStatus, ObservedBase]):
     """Without slots: an errand is small and short."""
 
     observer: BaseModelObserver
@@ -69,9 +69,13 @@ class BaseModelWork(Work[BaseModelObject, ErrandChild, BaseModelStatus]):
     resource = BASEMODELS
     labels = ERRAND_LABELS
 
-    def decide(self, look: Look[BaseModelObject, ErrandChild]) -> Decision[BaseModelStatus]:
+    def observe(self, look: Look[BaseModelObject, ErrandChild]) -> ObservedBase:
+        """It takes no place of anybody."""
+        return self.observer.observe(look)
+
+    def decide(self, observed: ObservedBase) -> Decision[BaseModelStatus]:
         """By the core."""
-        return decide_base_model(self.observer.observe(look))
+        return decide_base_model(observed)
 
     def refuse(
         self, stored: JobObject, family: Family[ErrandChild], error: SpecError
@@ -81,7 +85,9 @@ class BaseModelWork(Work[BaseModelObject, ErrandChild, BaseModelStatus]):
         now = self.observer.now()
         return refuse_unreadable_base(metadata, status, family.children, error, now)
 
-    def settle(self, uid: str, status: BaseModelStatus, *, is_alive: bool) -> None:
+    def settle(
+        self, uid: str, status: BaseModelStatus, observed: ObservedBase | None, *, is_alive: bool
+    ) -> None:
         """Nobody stands in line behind it."""
 
     def leave(self, uid: str) -> None:

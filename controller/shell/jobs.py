@@ -1,6 +1,6 @@
 """FineTuneJobs, as the reconciler works on them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from controller.api.finetunejob import FineTuneJob
@@ -9,6 +9,7 @@ from controller.api.status import FineTuneJobStatus
 from controller.core.children import Child
 from controller.core.decide import decide
 from controller.core.draft import Decision
+from controller.core.observed import Observed
 from controller.core.unreadable import refuse_unreadable
 from controller.errors import SpecError
 from controller.shell.kinds import ATTEMPT_LABELS, FINETUNEJOBS
@@ -22,22 +23,21 @@ from controller.shell.work import Work
 
 
 @dataclass
-class JobWork(Work[FineTuneJob, Child, FineTuneJobStatus]):
-    """With the limits of the fleet, and the metrics of runs."""
+class JobWork(Work[FineTuneJob, Child, FineTuneJobStatus, Observed]):
+    """With limits, and the metrics of runs."""
 
     observer: Observer
     limits: Limits
     metrics: Metrics
     resource = FINETUNEJOBS
     labels = ATTEMPT_LABELS
-    _behind: set[str] = field(default_factory=set)
-    """Whose retraining stands in line, by the newest decision."""
 
-    def decide(self, look: Look[FineTuneJob, Child]) -> Decision[FineTuneJobStatus]:
-        """By the core; takes a slot when one is free."""
-        observed = self.observer.observe(look)
-        note = self._behind.add if observed.retrain_position else self._behind.discard
-        note(look.obj.metadata.uid)
+    def observe(self, look: Look[FineTuneJob, Child]) -> Observed:
+        """Takes the places that are free for it."""
+        return self.observer.observe(look)
+
+    def decide(self, observed: Observed) -> Decision[FineTuneJobStatus]:
+        """By the core."""
         return decide(observed)
 
     def refuse(
@@ -47,13 +47,15 @@ class JobWork(Work[FineTuneJob, Child, FineTuneJobStatus]):
         metadata, status = read_metadata(builtins_of(stored)), read_status(stored.status)
         return refuse_unreadable(metadata, status, family.children, error, self.observer.now())
 
-    def settle(self, uid: str, status: FineTuneJobStatus, *, is_alive: bool) -> None:
+    def settle(
+        self, uid: str, status: FineTuneJobStatus, observed: Observed | None, *, is_alive: bool
+    ) -> None:
         """It keeps its places, or gives them back."""
-        self.limits.settle(uid, status, is_alive=is_alive, is_behind=uid in self._behind)
+        is_behind = observed is not None and observed.retrain_position > 0
+        self.limits.settle(uid, status, is_alive=is_alive, is_behind=is_behind)
 
     def leave(self, uid: str) -> None:
         """A finalizer may hold it for long; nobody waits behind it."""
-        self._behind.discard(uid)
         self.limits.forget(uid)
 
     def count(self, obj: FineTuneJob, status: FineTuneJobStatus, *, has_changed: bool) -> None:

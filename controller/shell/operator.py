@@ -15,9 +15,9 @@ from controller.core.children import Child
 from controller.core.conditions import State
 from controller.core.draft import StatusT
 from controller.core.heard import Speaker
-from controller.core.observed import Settings
+from controller.core.observed import Observed, Settings
 from controller.core.watching.child import ErrandChild
-from controller.core.watching.observed import WatchSettings
+from controller.core.watching.observed import ObservedBase, WatchSettings
 from controller.kube.client import Client
 from controller.kube.errors import KubeError
 from controller.kube.events import EventRecorder
@@ -46,7 +46,7 @@ from controller.shell.slots import Place, Slots, is_pausing
 from controller.shell.template import PodSettings
 from controller.shell.waits import Waits
 from controller.shell.watches import Watches
-from controller.shell.work import Work
+from controller.shell.work import ObservedT, Work
 from controller.shell.workers import Workers
 from trainer.contract.request import Stage
 
@@ -90,9 +90,9 @@ class Operator:
             self.queue.add,
             self._forget,
             self.waits.forget,
+            self.limits.retrains.expect,
             self.base_queue.add,
             self._forget_base,
-            self.limits.retrains.expect,
         )
         self.poller = Poller(
             self._targets, self.queue.add, settings.progress_port, settings.progress_period_s
@@ -238,7 +238,9 @@ class Operator:
             self._relists[name] = reflector.relists
         return self.metrics.render()
 
-    def _reconciler(self, client: Client) -> Reconciler[FineTuneJob, Child, FineTuneJobStatus]:
+    def _reconciler(
+        self, client: Client
+    ) -> Reconciler[FineTuneJob, Child, FineTuneJobStatus, Observed]:
         observer = Observer(
             caches=self.watches.caches,
             ledger=self.ledger,
@@ -253,7 +255,7 @@ class Operator:
 
     def _base_reconciler(
         self, client: Client
-    ) -> Reconciler[BaseModelObject, ErrandChild, BaseModelStatus]:
+    ) -> Reconciler[BaseModelObject, ErrandChild, BaseModelStatus, ObservedBase]:
         observer = BaseModelObserver(
             caches=self.watches.caches,
             ledger=self.ledger,
@@ -265,8 +267,8 @@ class Operator:
         return self._reconciler_of(client, BaseModelWork(observer, self.metrics))
 
     def _reconciler_of(
-        self, client: Client, work: Work[ObjectT, ChildT, StatusT]
-    ) -> Reconciler[ObjectT, ChildT, StatusT]:
+        self, client: Client, work: Work[ObjectT, ChildT, StatusT, ObservedT]
+    ) -> Reconciler[ObjectT, ChildT, StatusT, ObservedT]:
         """The same loop for either kind."""
         pods, leads = pod_settings(self.settings), self.elector.is_leader
         return Reconciler(

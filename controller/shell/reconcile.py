@@ -23,7 +23,7 @@ from controller.shell.looks import ChildT, Look, ObjectT, awaited_children, is_o
 from controller.shell.publish import Publisher
 from controller.shell.records import JobObject, PodList
 from controller.shell.waits import Waits
-from controller.shell.work import Work
+from controller.shell.work import ObservedT, Work
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +47,11 @@ BACKOFF = Again(is_backoff=True)
 
 
 @dataclass
-class Reconciler(Generic[ObjectT, ChildT, StatusT]):
+class Reconciler(Generic[ObjectT, ChildT, StatusT, ObservedT]):
     """Observe, decide, apply, publish: reads first, the status on every path, events last."""
 
     client: Client
-    work: Work[ObjectT, ChildT, StatusT]
+    work: Work[ObjectT, ChildT, StatusT, ObservedT]
     applier: Applier
     publisher: Publisher
     ledger: Ledger
@@ -101,7 +101,7 @@ class Reconciler(Generic[ObjectT, ChildT, StatusT]):
         family = self.work.observer.family(stored)
         decision = self.work.refuse(stored, family, error)
         await self.applier.apply(Scene(stored, None, family.jobs), decision.actions)
-        self._settle(stored, decision, is_alive=family.is_alive)
+        self._settle(stored, decision, None, is_alive=family.is_alive)
         written = await self._publish(stored, decision)
         if written is None:
             return self._again_when_stale(key, stored)
@@ -135,7 +135,8 @@ class Reconciler(Generic[ObjectT, ChildT, StatusT]):
         if not self.work.observer.is_there(look.stored):  # a slot taken now would never come back
             return None, None
         before = self.ledger.obstacle(look.obj.metadata)
-        decision = self.work.decide(look)
+        observed = self.work.observe(look)
+        decision = self.work.decide(observed)
         failure: KubeError | None = None
         try:
             scene = Scene(look.stored, look.obj, look.family.jobs)
@@ -148,13 +149,22 @@ class Reconciler(Generic[ObjectT, ChildT, StatusT]):
             failure = error
         is_told = self.ledger.obstacle(look.obj.metadata) != before
         if is_told and self.work.observer.is_there(look.stored):
-            decision = self.work.decide(self.work.observer.look(look.stored))
-        self._settle(look.stored, decision, is_alive=look.family.is_alive)
+            observed = self.work.observe(self.work.observer.look(look.stored))
+            decision = self.work.decide(observed)
+        self._settle(look.stored, decision, observed, is_alive=look.family.is_alive)
         return failure, decision
 
-    def _settle(self, stored: JobObject, decision: Decision[StatusT], *, is_alive: bool) -> None:
+    def _settle(
+        self,
+        stored: JobObject,
+        decision: Decision[StatusT],
+        observed: ObservedT | None,
+        *,
+        is_alive: bool,
+    ) -> None:
         if self.work.observer.is_there(stored):
-            self.work.settle(stored.metadata.uid, decision.status, is_alive=is_alive)
+            uid, status = stored.metadata.uid, decision.status
+            self.work.settle(uid, status, observed, is_alive=is_alive)
 
     async def _publish(self, stored: JobObject, decision: Decision[StatusT]) -> JobObject | None:
         """The object as it is stored; None when it has changed, and the live one is known now."""

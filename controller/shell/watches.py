@@ -36,11 +36,11 @@ class Watches:
     """A FineTuneJob is gone."""
     forget_wait: Callable[[str], None]
     """A Job is gone, or a pod is past waiting; by uid."""
+    expect_retrain: Callable[[Place], None]
+    """A FineTuneJob may be trained again: it is in the line before anyone decides about it."""
     wake_base: Callable[[Key], None]
     forget_base: Callable[[JobObject], None]
     """A BaseModel is gone."""
-    expect_retrain: Callable[[Place], None]
-    """A FineTuneJob may be trained again: it is in the line before anyone decides about it."""
     jobs: Reflector[JobObject] = field(init=False)
     base_models: Reflector[JobObject] = field(init=False)
     children: Reflector[Job] = field(init=False)
@@ -117,7 +117,7 @@ class Watches:
         if new is not None and not self.ledger.is_own(new):
             self.wake_base(key_of(new))
         if not has_news_for_jobs(old, new):
-            return  # a look that found nothing new: nobody needs to hear of it
+            return
         namespace, name = key_of(self._there(old, new))
         users = list(self.jobs.store.by_index(BASE_INDEX, f"{namespace}/{name}"))
         for job in users:  # all of them first: the oldest is first, whoever is decided first

@@ -1,16 +1,20 @@
 """What differs between the two kinds when one of their objects is reconciled."""
 
 from abc import ABC, abstractmethod
-from typing import Generic
+from typing import Generic, TypeVar
 
 from controller.core.draft import Decision, StatusT
+from controller.core.observed import Observed
+from controller.core.watching.observed import ObservedBase
 from controller.errors import SpecError
 from controller.kube.resources import Resource
 from controller.shell.looks import AnyObserver, ChildT, Family, Look, ObjectT
 from controller.shell.records import JobObject
 
+ObservedT = TypeVar("ObservedT", Observed, ObservedBase)
 
-class Work(ABC, Generic[ObjectT, ChildT, StatusT]):
+
+class Work(ABC, Generic[ObjectT, ChildT, StatusT, ObservedT]):
     """One kind: how it is looked at and decided, and who else wants to know."""
 
     resource: Resource
@@ -19,8 +23,12 @@ class Work(ABC, Generic[ObjectT, ChildT, StatusT]):
     observer: AnyObserver[ObjectT, ChildT]
 
     @abstractmethod
-    def decide(self, look: Look[ObjectT, ChildT]) -> Decision[StatusT]:
-        """What to do about an object."""
+    def observe(self, look: Look[ObjectT, ChildT]) -> ObservedT:
+        """What the decision is made about."""
+
+    @abstractmethod
+    def decide(self, observed: ObservedT) -> Decision[StatusT]:
+        """What to do about it."""
 
     @abstractmethod
     def refuse(
@@ -29,8 +37,10 @@ class Work(ABC, Generic[ObjectT, ChildT, StatusT]):
         """What to do about one whose spec cannot be read."""
 
     @abstractmethod
-    def settle(self, uid: str, status: StatusT, *, is_alive: bool) -> None:
-        """What the decision made of the object."""
+    def settle(
+        self, uid: str, status: StatusT, observed: ObservedT | None, *, is_alive: bool
+    ) -> None:
+        """What the decision made of the object; None was observed where its spec is unreadable."""
 
     @abstractmethod
     def leave(self, uid: str) -> None:

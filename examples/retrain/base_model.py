@@ -15,9 +15,9 @@ from rich.progress import track
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
-NAMES = "ann ben cara dan eva finn gus hana ivo jana kim leo mia nils olga pia".split()
-CITIES = "oslo rome paris delhi lima cairo tokyo quito milan berlin dublin lagos".split()
-THINGS = "card phone laptop ticket parcel invoice key router printer badge camera bike".split()
+NAMES = ["ann", "ben", "cara", "dan", "eva", "finn", "gus", "hana", "ivo", "jana", "kim", "leo", "mia", "nils", "olga", "pia"]
+CITIES = ["oslo", "rome", "paris", "delhi", "lima", "cairo", "tokyo", "quito", "milan", "berlin", "dublin", "lagos"]
+THINGS = ["card", "phone", "laptop", "ticket", "parcel", "invoice", "key", "router", "printer", "badge", "camera", "bike"]
 TROUBLES = ("is lost", "is broken", "was stolen", "never came", "is late", "does not work")
 OPENINGS = ("hi", "hello", "good morning", "dear team", "hey there")
 
@@ -57,7 +57,9 @@ def lesson(chance: random.Random) -> str:
     asked, answer = chance.choice(
         (("city", city), ("thing", thing), ("city and thing", f"{city} has a {thing}"))
     )
-    turns = f"<|im_start|>user\n{asked}? {text}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
+    turns = (
+        f"<|im_start|>user\n{asked}? {text}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
+    )
     return turns
 
 
@@ -98,7 +100,9 @@ def new_model(vocabulary: int) -> LlamaForCausalLM:
     )
 
 
-def teach(model: LlamaForCausalLM, tokenizer: Tokenizer, steps: int, seed: int, rate: float) -> float:
+def teach(
+    model: LlamaForCausalLM, tokenizer: Tokenizer, steps: int, seed: int, rate: float
+) -> float:
     """Train on lessons; the last loss in nats per token."""
     chance = random.Random(seed)  # noqa: S311 - toy data
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)

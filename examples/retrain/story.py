@@ -148,7 +148,7 @@ def chapter(title: str) -> None:
     console.print(Rule(f"[bold]{title}[/]", align="left"))
 
 
-def check(holds: bool, claim: str) -> None:  # noqa: FBT001 - a sentence and whether it is true
+def check(holds: bool, claim: str) -> None:
     """The demo is a test as well: what it says is looked at."""
     if not holds:
         raise SystemExit(f"not so: {claim}")

@@ -2,6 +2,7 @@
 
 import pytest
 from builders.operated import Desk, operated
+from builders.watched import BaseDesk
 from cluster.api import Json
 from cluster.plane import ControlPlane
 from cluster.pods import GPU
@@ -85,23 +86,13 @@ def test_a_base_model_that_is_not_there_is_waited_for(plane: ControlPlane, names
         desk.apply(baseModel={"name": "small"})
         desk.until_phase("Pending", "BaseModelNotFound")
         assert desk.jobs() == []
-        body = {
-            "apiVersion": "tunekeeper.dev/v1alpha1",
-            "kind": "BaseModel",
-            "metadata": {"name": "small"},
-            "spec": {"source": {"directory": {"path": "/cache/base"}}, "suspend": True},
-        }
-        latest = {
-            "revision": "r1",
-            "contentDigest": f"sha256:{'a' * 64}",
-            "observedTime": "2026-03-01T12:00:00Z",
-        }
-        path = f"/apis/tunekeeper.dev/v1alpha1/namespaces/{namespace}/basemodels"
-        plane.api.post(path, body)
-        status = {"observedGeneration": 1, "latest": latest}
-        plane.api.patch(f"{path}/small/status", {"status": status})
-        pod = desk.kubelet.pod("prepare").running()
-        assert pod.request.spec.base_model.directory is not None
+        base = BaseDesk(desk, "small")
+        base.apply()
+        pod = base.look(1)
+        desk.until_phase("Pending", "BaseModelNotReady")
+        pod.found("a")
+        asked = desk.kubelet.pod("prepare").running().request.spec.base_model
+        assert (asked.hugging_face.repo, asked.revision) == ("acme/tiny", "rev-a")
         desk.until_phase("Running", "Preparing")
 
 

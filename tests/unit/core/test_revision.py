@@ -10,7 +10,8 @@ from controller.api.status import RunBase
 from controller.core.actions import StartStage
 from controller.core.conditions import find
 from controller.core.observed import Settings
-from trainer.contract.source import PinnedModel
+from controller.core.watching.source import location_hash
+from trainer.contract.source import ModelSource, PinnedModel
 
 NAMED = {"name": "smol"}
 PINNED = {"name": "smol", "revision": "rev-p"}
@@ -87,13 +88,15 @@ def test_another_base_model_is_taken_at_its_newest() -> None:
 
 
 def test_a_base_model_with_another_source_is_taken_at_its_newest() -> None:
-    def source(letter: str) -> dict[str, Any]:
-        return {"sourceHash": f"sha256:{letter * 64}"}
+    def source(repo: str) -> dict[str, Any]:
+        written = {"huggingFace": {"repo": repo}}
+        known = location_hash(ModelSource.model_validate(written))
+        return {"spec": {"source": written}, "status": {"sourceHash": known}}
 
-    job = Scene(job=a_job(baseModel=NAMED)).moved("rev-1", status=source("a")).run_through()
-    moved = job.moved("new-1", status=source("b")).edited(**EDIT)
+    job = Scene(job=a_job(baseModel=NAMED)).moved("rev-1", **source("owner/a")).run_through()
+    moved = job.moved("new-1", **source("owner/b")).edited(**EDIT)
     assert base_of(moved.settled()).revision == "new-1"
-    same = job.moved("new-1", status=source("a")).edited(**EDIT)
+    same = job.moved("new-1", **source("owner/a")).edited(**EDIT)
     assert base_of(same.settled()).revision == "rev-1"
 
 
