@@ -1,23 +1,23 @@
 """The demo's base model: tiny, made here, and able to read the messages that the job is about.
 
-It learns to name the city or the thing in a message when asked for it; what it has never seen is
-the JSON that the job wants. Its revisions are what a publisher does: a little more training, an
+It learns to name the city or the thing in a message when it is asked for one; what it has never
+seen is the answer that the job wants. Its revisions are what a publisher does: a little more training, an
 edit of the README, a bad day.
 """
 
 import json
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.progress import track
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM
 
-NAMES = ["ann", "ben", "cara", "dan", "eva", "finn", "gus", "hana", "ivo", "jana", "kim", "leo", "mia", "nils", "olga", "pia"]
-CITIES = ["oslo", "rome", "paris", "delhi", "lima", "cairo", "tokyo", "quito", "milan", "berlin", "dublin", "lagos"]
-THINGS = ["card", "phone", "laptop", "ticket", "parcel", "invoice", "key", "router", "printer", "badge", "camera", "bike"]
+NAMES = "ann ben cara dan eva finn gus hana ivo jana kim leo mia nils olga pia".split(" ")
+CITIES = "oslo rome paris delhi lima cairo tokyo quito milan berlin dublin lagos".split(" ")
+THINGS = "card phone laptop ticket parcel invoice key router printer badge camera bike".split(" ")
 TROUBLES = ("is lost", "is broken", "was stolen", "never came", "is late", "does not work")
 OPENINGS = ("hi", "hello", "good morning", "dear team", "hey there")
 
@@ -32,9 +32,9 @@ IGNORED = -100
 OPENED = SPECIAL.index("<|im_start|>")
 
 
-def message(chance: random.Random) -> tuple[str, str, str]:
+def message(chance: np.random.Generator) -> tuple[str, str, str]:
     """A message, its city and its thing."""
-    city, thing = chance.choice(CITIES), chance.choice(THINGS)
+    city, thing = str(chance.choice(CITIES)), str(chance.choice(THINGS))
     said = f"my {thing} {chance.choice(TROUBLES)}"
     who = f"{chance.choice(NAMES)} from {city}"
     text = f"{chance.choice(OPENINGS)}, {said}. regards, {who}"
@@ -43,7 +43,7 @@ def message(chance: random.Random) -> tuple[str, str, str]:
 
 def rows(count: int, seed: int) -> Iterator[dict[str, str]]:
     """What the job trains on: no message twice."""
-    chance, seen = random.Random(seed), set[str]()  # noqa: S311 - toy data
+    chance, seen = np.random.default_rng(seed), set[str]()
     while len(seen) < count:
         text, city, thing = message(chance)
         if text not in seen:
@@ -51,21 +51,20 @@ def rows(count: int, seed: int) -> Iterator[dict[str, str]]:
             yield {"prompt": text, "completion": f"{thing} from {city}"}
 
 
-def lesson(chance: random.Random) -> str:
+def lesson(chance: np.random.Generator) -> str:
     """A conversation of the kind that the base model learns from."""
     text, city, thing = message(chance)
-    asked, answer = chance.choice(
-        (("city", city), ("thing", thing), ("city and thing", f"{city} has a {thing}"))
-    )
-    turns = (
+    questions = {"city": city, "thing": thing, "city and thing": f"{city} has a {thing}"}
+    asked = str(chance.choice(list(questions)))
+    answer = questions[asked]
+    return (
         f"<|im_start|>user\n{asked}? {text}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
     )
-    return turns
 
 
 def make_tokenizer() -> Tokenizer:
     """Byte-level BPE on the lessons, so that every word is a token or two."""
-    chance = random.Random(0)  # noqa: S311 - toy data
+    chance = np.random.default_rng(0)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -104,7 +103,7 @@ def teach(
     model: LlamaForCausalLM, tokenizer: Tokenizer, steps: int, seed: int, rate: float
 ) -> float:
     """Train on lessons; the last loss in nats per token."""
-    chance = random.Random(seed)  # noqa: S311 - toy data
+    chance = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
     model.train()
     loss = 0.0
@@ -118,7 +117,7 @@ def teach(
     return loss
 
 
-def batch(tokenizer: Tokenizer, chance: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(tokenizer: Tokenizer, chance: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Lessons as tokens and labels, padded to one length."""
     encoded = [tokenizer.encode(lesson(chance)).ids[:LENGTH] for _ in range(BATCH)]
     longest = max(map(len, encoded))

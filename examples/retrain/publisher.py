@@ -1,11 +1,12 @@
 """Who publishes the base model: first release, a little more training, a README, a bad day."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import base_model
 import torch
-from repositories import Repository
+from cluster.gitserver import GitRepository, GitServer
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
@@ -17,39 +18,53 @@ NOISE = 0.12
 """Added to every weight: enough to forget how to read."""
 
 
-def publish(models: Repository) -> str:
-    """The first release."""
-    tokenizer = base_model.make_tokenizer()
-    base_model.write_tokenizer(models.path, tokenizer)
-    model = base_model.new_model(tokenizer.get_vocab_size())
-    base_model.teach(model, tokenizer, FIRST_STEPS, seed=0, rate=RATE)
-    model.save_pretrained(models.path)
-    return models.commit({"README.md": CARD}, "First release")
+@dataclass(frozen=True)
+class Publisher:
+    """A folder with the model's files, and the repository that they are published in."""
 
+    folder: Path
+    server: GitServer
+    repository: GitRepository
 
-def train_more(models: Repository) -> str:
-    """Some steps more, from where it is."""
-    model = LlamaForCausalLM.from_pretrained(models.path)
-    tokenizer = Tokenizer.from_file(str(models.path / "tokenizer.json"))
-    base_model.teach(model, tokenizer, MORE_STEPS, seed=1, rate=RATE / 10)
-    model.save_pretrained(models.path)
-    return models.commit({}, "Train a little more")
+    def publish(self) -> str:
+        """The first release; its commit."""
+        tokenizer = base_model.make_tokenizer()
+        base_model.write_tokenizer(self.folder, tokenizer)
+        (self.folder / "README.md").write_text(CARD)
+        model = base_model.new_model(tokenizer.get_vocab_size())
+        base_model.teach(model, tokenizer, FIRST_STEPS, seed=0, rate=RATE)
+        return self._release(model, "First release")
 
+    def train_more(self) -> str:
+        """Some steps more, from where it is."""
+        model = LlamaForCausalLM.from_pretrained(self.folder)
+        tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        base_model.teach(model, tokenizer, MORE_STEPS, seed=1, rate=RATE / 10)
+        return self._release(model, "Train a little more")
 
-def edit_readme(models: Repository) -> str:
-    """Words only."""
-    return models.commit({"README.md": f"{CARD}\nNow with a longer description.\n"}, "Say more")
+    def edit_readme(self) -> str:
+        """Words only."""
+        text = f"{CARD}\nNow with a longer description.\n"
+        return self.repository.commit({"README.md": text.encode()}, message="Say more")
 
+    def spoil(self) -> str:
+        """Weights that something went wrong with."""
+        torch.manual_seed(5)
+        model = LlamaForCausalLM.from_pretrained(self.folder)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.add_(torch.randn_like(weight), alpha=NOISE)
+        return self._release(model, "Quantise and back")
 
-def spoil(models: Repository) -> str:
-    """Weights that something went wrong with."""
-    torch.manual_seed(5)
-    model = LlamaForCausalLM.from_pretrained(models.path)
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight.add_(torch.randn_like(weight), alpha=NOISE)
-    model.save_pretrained(models.path)
-    return models.commit({}, "Quantise and back")
+    def _release(self, model: LlamaForCausalLM, message: str) -> str:
+        """Weights go to LFS, as publishers keep them."""
+        model.save_pretrained(self.folder)
+        files: dict[str, bytes | str | None] = {}
+        for path in sorted(self.folder.iterdir()):
+            content = path.read_bytes()
+            is_large = path.suffix == ".safetensors"
+            files[path.name] = self.server.keep(content) if is_large else content
+        return self.repository.commit(files, message=message)
 
 
 def write_messages(path: Path) -> None:

@@ -5,22 +5,25 @@ manifests; everything else is the `tunekeeper` command as anyone runs it.
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import publisher
 import yaml
-from repositories import Repository, served
+from cluster.gitserver import GitRepository, GitServer
+from publisher import Publisher, write_messages
 from rich.console import Console
 from rich.rule import Rule
 
 HERE = Path(__file__).parent
 COMMAND = Path(sys.executable).with_name("tunekeeper")
 PUSH_BRANCH = "tunekeeper/base-model"
+JOB = "job.yaml"
 console = Console(highlight=False)
 
 
@@ -28,37 +31,36 @@ console = Console(highlight=False)
 class Stage:
     """Where the story takes place."""
 
-    models: Repository
-    manifests: Repository
+    publisher: Publisher
+    manifests: GitRepository
+    desk: Path
+    """Your working copy of the manifests, with the data and the results beside it."""
 
     @property
     def job(self) -> Path:
         """The file that everything is about."""
-        return self.manifests.path / "job.yaml"
-
-    @property
-    def output(self) -> Path:
-        """Where the job's results go."""
-        return self.manifests.path / "output"
+        return self.desk / JOB
 
     def run(self) -> None:
         """Look at the base model, write back what is new, and bring the job to its end."""
+        self.job.write_bytes(self.manifests.read(JOB))
         tunekeeper("run", str(self.job))
 
     def merge(self) -> None:
         """What a person does with the pull request."""
-        said = self.manifests.merge(PUSH_BRANCH)
-        console.print(f"[dim]merged into main:[/]\n{said.strip()}\n")
+        self.manifests.move("main", self.manifests.head(PUSH_BRANCH))
+        console.print(f"[dim]merged into main:[/]\n{self.manifests.show('%B').strip()}\n")
 
     def promoted(self) -> str:
         """The run in use."""
-        document = yaml.safe_load((self.output / "promoted.json").read_text())
+        document = yaml.safe_load((self.desk / "output" / "promoted.json").read_text())
         return str(document["runId"])
 
     def pin(self, run: str) -> None:
         """A person's word, as a commit."""
-        document = yaml_text(self.job, "  promotion: {}", f"  promotion: {{pin: {run}}}")
-        self.manifests.commit({"job.yaml": document}, f"Roll back to {run}")
+        text = self.manifests.read(JOB).decode()
+        pinned = text.replace("  promotion: {}", f"  promotion: {{pin: {run}}}")
+        self.manifests.commit({JOB: pinned.encode()}, message=f"Roll back to {run}")
 
 
 def main() -> int:
@@ -67,8 +69,8 @@ def main() -> int:
     parser.add_argument("folder", nargs="?", type=Path, default=HERE / "build")
     folder = parser.parse_args().folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
-    with served(folder) as address:
-        tell(opened(folder, address))
+    with opened(folder) as stage:
+        tell(stage)
     return 0
 
 
@@ -79,7 +81,7 @@ def tell(stage: Stage) -> None:
     first = stage.promoted()
 
     chapter("2. The publisher trains the base model a little more")
-    publisher.train_more(stage.models)
+    stage.publisher.train_more()
     stage.run()
     console.print("The job stays where its file says. The new revision waits on a branch:\n")
     stage.merge()
@@ -88,14 +90,14 @@ def tell(stage: Stage) -> None:
     second = stage.promoted()
 
     chapter("3. The publisher edits the README")
-    publisher.edit_readme(stage.models)
+    stage.publisher.edit_readme()
     stage.run()
     stage.merge()
     stage.run()
     check(stage.promoted() == second, "nothing was trained, nothing has moved")
 
     chapter("4. The publisher has a bad day")
-    publisher.spoil(stage.models)
+    stage.publisher.spoil()
     stage.run()
     stage.merge()
     stage.run()
@@ -107,38 +109,39 @@ def tell(stage: Stage) -> None:
     check(stage.promoted() == first, "the first adapter is in use again")
 
     chapter("6. What happened")
-    page = stage.manifests.path.parent / "history.html"
+    page = stage.desk.parent / "history.html"
     tunekeeper("history", str(stage.job), "--html", str(page))
     tunekeeper("history", str(stage.job))
     console.print(f"\nThe same as a page: {page}")
 
 
-def opened(folder: Path, address: str) -> Stage:
-    """Both repositories with their first commits."""
-    models = Repository.made(folder / "models")
-    manifests = Repository.made(folder / "manifests")
-    revision = publisher.publish(models)
-    template = (HERE / "job.yaml").read_text()
-    text = template.replace("ADDRESS", address).replace("0" * 40, revision)
-    files = {"job.yaml": text, ".gitignore": "output/\ntrain.jsonl\n"}
-    manifests.commit(files, "Train on support messages")
-    publisher.write_messages(manifests.path / "train.jsonl")
-    return Stage(models, manifests)
-
-
-def yaml_text(file: Path, old: str, new: str) -> str:
-    """The file's text with one line changed."""
-    text = file.read_text()
-    if text.count(old) != 1:
-        raise SystemExit(f"{file}: expected one line {old!r}")
-    return text.replace(old, new)
+@contextmanager
+def opened(folder: Path) -> Iterator[Stage]:
+    """Both repositories with their first commits, on a server of their own."""
+    desk, files = folder / "desk", folder / "model"
+    for directory in (desk, files):
+        directory.mkdir(parents=True)
+    server = GitServer(folder / "git")
+    try:
+        publisher = Publisher(files, server, server.repository("models"))
+        manifests = server.repository("manifests")
+        text = (HERE / JOB).read_text().replace("ADDRESS", server.url)
+        text = text.replace("0" * 40, publisher.publish())
+        manifests.commit({JOB: text.encode()}, message="Train on support messages")
+        write_messages(desk / "train.jsonl")
+        yield Stage(publisher, manifests, desk)
+    finally:
+        server.close()
 
 
 def tunekeeper(*arguments: str) -> None:
     """The command, shown and run; the story ends where it fails."""
-    shown: Sequence[str] = [Path(a).name if a.startswith("/") else a for a in arguments]
+    shown = (Path(a).name if a.startswith("/") else a for a in arguments)
     console.print(f"[bold]$ tunekeeper {' '.join(shown)}[/]")
-    ended = subprocess.run([str(COMMAND), *arguments], check=False)  # noqa: S603 - our own command
+    # One thread: of so small a model more of them only wait for each other.
+    environ = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [str(COMMAND), *arguments]
+    ended = subprocess.run(command, env=environ, check=False)  # noqa: S603 - our own command
     if ended.returncode:
         raise SystemExit(ended.returncode)
 
