@@ -18,7 +18,7 @@ export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration e2e e2e-images e2e-check images \
-  programs generate verify quickstart quickstart-not-needed quickstart-base bench-progress bench-verdict bench-retrain \
+  programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain bench-progress bench-verdict bench-retrain \
   bench-basemodels clean
 
 help: ## List the targets
@@ -95,6 +95,9 @@ quickstart: quickstart-base ## Fine-tune a real small model on real messages, on
 quickstart-not-needed: quickstart-base ## The same on data that needs no tuning
 	@$(BIN)/tunekeeper run $(NOT_NEEDED)/job.yaml
 
+demo-retrain: setup ## A base model moves: look, commit, retrain, compare, roll back (3 minutes)
+	@PYTHONPATH=tests $(BIN)/python examples/retrain/story.py
+
 bench-progress: setup programs ## Does a pod that hangs delay the others? On a real API server
 	@PYTHONPATH=.:tests $(BIN)/python bench/progress.py
 
@@ -108,4 +111,4 @@ bench-basemodels: setup programs ## What watching 1,000 base models costs. On a 
 	@PYTHONPATH=.:tests $(BIN)/python bench/basemodels.py
 
 clean: ## Remove what the quickstarts made
-	rm -rf $(QUICKSTART)/build $(NOT_NEEDED)/build
+	rm -rf $(QUICKSTART)/build $(NOT_NEEDED)/build examples/retrain/build

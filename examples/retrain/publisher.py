@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import base_model
-import torch
+from base_model import Lessons
 from cluster.gitserver import GitRepository, GitServer
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
 CARD = "---\nlicense: apache-2.0\n---\n# A tiny model that reads messages\n"
 MESSAGES = 900
-FIRST_STEPS, MORE_STEPS = 900, 60
-RATE = 2e-3
-NOISE = 0.12
-"""Added to every weight: enough to forget how to read."""
+FIRST = Lessons("training the base model", steps=2000, seed=0, enough=0.02)
+MORE = Lessons("training it a little more", steps=60, seed=1, rate=2e-4)
 
 
 @dataclass(frozen=True)
@@ -32,14 +30,14 @@ class Publisher:
         base_model.write_tokenizer(self.folder, tokenizer)
         (self.folder / "README.md").write_text(CARD)
         model = base_model.new_model(tokenizer.get_vocab_size())
-        base_model.teach(model, tokenizer, FIRST_STEPS, seed=0, rate=RATE)
+        base_model.teach(model, tokenizer, FIRST)
         return self._release(model, "First release")
 
     def train_more(self) -> str:
         """Some steps more, from where it is."""
         model = LlamaForCausalLM.from_pretrained(self.folder)
         tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
-        base_model.teach(model, tokenizer, MORE_STEPS, seed=1, rate=RATE / 10)
+        base_model.teach(model, tokenizer, MORE)
         return self._release(model, "Train a little more")
 
     def edit_readme(self) -> str:
@@ -48,13 +46,10 @@ class Publisher:
         return self.repository.commit({"README.md": text.encode()}, message="Say more")
 
     def spoil(self) -> str:
-        """Weights that something went wrong with."""
-        torch.manual_seed(5)
-        model = LlamaForCausalLM.from_pretrained(self.folder)
-        with torch.no_grad():
-            for weight in model.parameters():
-                weight.add_(torch.randn_like(weight), alpha=NOISE)
-        return self._release(model, "Quantise and back")
+        """The wrong file: weights that were never trained."""
+        tokenizer = Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        untrained = base_model.new_model(tokenizer.get_vocab_size(), seed=5)
+        return self._release(untrained, "Update the weights")
 
     def _release(self, model: LlamaForCausalLM, message: str) -> str:
         """Weights go to LFS, as publishers keep them."""

@@ -5,6 +5,7 @@ manifests; everything else is the `tunekeeper` command as anyone runs it.
 """
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from cluster.gitserver import GitRepository, GitServer
@@ -44,7 +46,11 @@ class Stage:
     def run(self) -> None:
         """Look at the base model, write back what is new, and bring the job to its end."""
         self.job.write_bytes(self.manifests.read(JOB))
-        tunekeeper("run", str(self.job))
+        answer = json.loads(tunekeeper("run", str(self.job), "--json"))
+        for base in answer["baseModels"]:
+            console.print(f"base model  revision {base['status']['latest']['revision'][:12]}")
+        for job in answer["jobs"]:
+            tell_end(job["status"])
 
     def merge(self) -> None:
         """What a person does with the pull request."""
@@ -111,7 +117,7 @@ def tell(stage: Stage) -> None:
     chapter("6. What happened")
     page = stage.desk.parent / "history.html"
     tunekeeper("history", str(stage.job), "--html", str(page))
-    tunekeeper("history", str(stage.job))
+    print(tunekeeper("history", str(stage.job)))
     console.print(f"\nThe same as a page: {page}")
 
 
@@ -134,16 +140,29 @@ def opened(folder: Path) -> Iterator[Stage]:
         server.close()
 
 
-def tunekeeper(*arguments: str) -> None:
-    """The command, shown and run; the story ends where it fails."""
-    shown = (Path(a).name if a.startswith("/") else a for a in arguments)
-    console.print(f"[bold]$ tunekeeper {' '.join(shown)}[/]")
+def tell_end(status: dict[str, Any]) -> None:
+    """What a job came to, in three lines."""
+    run, judged = status["run"], status["evaluation"]
+    known = any(c["reason"] == "AlreadyTrained" for c in status["conditions"])
+    console.print(f"run         {run['id']}{', trained before' if known else ''}")
+    console.print(f"verdict     {judged['verdict']}: {judged['reason']}")
+    console.print(f"in use      {status.get('promoted', {}).get('runId', 'nothing')}\n")
+
+
+def tunekeeper(*arguments: str) -> str:
+    """The command, shown and run; what it printed. The story ends where it fails."""
+    shown = " ".join(Path(a).name if a.startswith("/") else a for a in arguments)
+    console.print(f"[bold]$ tunekeeper {shown}[/]")
     # One thread: of so small a model more of them only wait for each other.
     environ = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [str(COMMAND), *arguments]
-    ended = subprocess.run(command, env=environ, check=False)  # noqa: S603 - our own command
+    with console.status("running"):
+        ended = subprocess.run(  # noqa: S603 - our own command
+            command, env=environ, capture_output=True, text=True, check=False
+        )
     if ended.returncode:
-        raise SystemExit(ended.returncode)
+        raise SystemExit(f"{ended.stderr}\ntunekeeper {shown} ended with {ended.returncode}")
+    return ended.stdout
 
 
 def chapter(title: str) -> None:
