@@ -131,7 +131,7 @@ def opened(folder: Path) -> Iterator[Stage]:
     try:
         publisher = Publisher(files, server, server.repository("models"))
         manifests = server.repository("manifests")
-        text = (HERE / JOB).read_text().replace("ADDRESS", server.url)
+        text = (HERE / JOB).read_text().replace("https://git.example.com", server.url)
         text = text.replace("0" * 40, publisher.publish())
         manifests.commit({JOB: text.encode()}, message="Train on support messages")
         write_messages(desk / "train.jsonl")
