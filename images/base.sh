@@ -1,10 +1,15 @@
 #!/bin/sh
 # base.sh NAME: a base image without a registry, from Debian's own packages, as the local image
-# NAME for `images/build.sh --base-image NAME`. Needs root, mmdebstrap and buildah.
+# NAME for `images/build.sh --base-image NAME`. Needs root, mmdebstrap and buildah. One that is
+# there already is kept, and with it the layers above; for newer packages remove it first.
 #
 # MIRROR: where Debian's packages are, if not at mmdebstrap's default.
 set -eu
 name=${1:?the name of the image to make, such as localhost/tunekeeper-base}
+if buildah inspect --type image "$name" > /dev/null 2>&1; then
+  echo "$name"
+  exit 0
+fi
 work=$(mktemp -d)
 container=
 finish() {
