@@ -217,7 +217,8 @@ def test_an_alert(alert: str, case: Case, rules: Path, tmp_path: Path) -> None:
     series = [{"series": each, "values": values} for each, values in case.series.items()]
     test = {"interval": "5m", "input_series": series, "alert_rule_test": told}
     path = tmp_path / "test.yaml"
-    path.write_text(yaml.safe_dump({"rule_files": [str(rules)], "tests": [test]}))
+    document = {"rule_files": [str(rules)], "evaluation_interval": "10m", "tests": [test]}
+    path.write_text(yaml.safe_dump(document))
     assert "SUCCESS" in promtool("test", "rules", path)
 
 
