@@ -1,4 +1,6 @@
-"""Retake the README's pictures of a report: docs/take-screenshots.sh REPORT.html OUTDIR.
+"""Retake the README's pictures of a page: docs/take-screenshots.sh PAGE.html OUTDIR.
+
+A page that is called history.html is the history of an output, any other is a report.
 
 Drives an installed Chromium over its debugging protocol, as its command line cannot make a window
 as narrow as a phone. Fails when the page scrolls sideways or asks for anything but itself.
@@ -17,7 +19,11 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse
 
-PICTURES = {"report-1280.png": (1280, 1480), "report-390.png": (390, 1240)}  # width, height, px
+Pictures = dict[str, tuple[int, int]]
+"""Width and height in pixels, by name."""
+
+REPORT: Pictures = {"report-1280.png": (1280, 1480), "report-390.png": (390, 1240)}
+HISTORY: Pictures = {"history-1280.png": (1280, 1430)}
 QUIET = (
     "--headless=new --no-sandbox --disable-gpu --disable-background-networking --no-first-run "
     "--hide-scrollbars"
@@ -108,22 +114,23 @@ async def take(tab: Tab, url: str, width: int, height: int) -> bytes:
     return base64.b64decode(shot["data"])
 
 
-async def take_all(chromium: str, url: str) -> dict[str, bytes]:
+async def take_all(chromium: str, url: str, pictures: Pictures) -> dict[str, bytes]:
     """Every picture by its name."""
     async with open_tab(chromium) as tab:
         await tab.call("Page.enable")
         await tab.call("Network.enable")
-        taken = {name: await take(tab, url, *size) for name, size in PICTURES.items()}
+        taken = {name: await take(tab, url, *size) for name, size in pictures.items()}
         if strange := sorted(set(tab.requests) - {url}):
             raise SystemExit(f"{url}: asked for {', '.join(strange)}")
     return taken
 
 
-def main(chromium: str, report: str, folder: str) -> None:
+def main(chromium: str, page: str, folder: str) -> None:
     """Take every picture and write it."""
-    out = Path(folder)
+    out, path = Path(folder), Path(page).resolve()
     out.mkdir(parents=True, exist_ok=True)
-    for name, png in asyncio.run(take_all(chromium, Path(report).resolve().as_uri())).items():
+    pictures = HISTORY if path.name == "history.html" else REPORT
+    for name, png in asyncio.run(take_all(chromium, path.as_uri(), pictures)).items():
         (out / name).write_bytes(png)
         sys.stdout.write(f"{out / name}: {len(png) // 1000} kB\n")
 

@@ -40,7 +40,9 @@ FAMILIES: Mapping[str, Family] = {
     "verdict": Family("1: what the newest judgement said.", "verdict"),
     "gpu_seconds": Family("GPU time of all attempts."),
     "promoted_sequence": Family("How often the adapter in use was changed."),
+    "promoted": Family("1: what the spec asks to be in use is; 0: it is not, and why.", "reason"),
     "base_model_behind": Family("1: its base model has a newer revision than its run."),
+    "last_retrain_timestamp_seconds": Family("When a moved base model last made a new run."),
 }
 
 Sample = tuple[str, str, float]
@@ -106,10 +108,8 @@ def samples(status: FineTuneJobStatus) -> Iterator[Sample]:
     yield from of_progress(status)
     yield from of_evaluation(status)
     yield "gpu_seconds", "", status.cost.gpu_seconds if status.cost else 0.0
-    current = find(status.conditions, ConditionType.BASE_MODEL_CURRENT)
-    if current is not None:
-        yield "base_model_behind", "", float(current.status == "False")
-    yield "promoted_sequence", "", float(status.promoted.sequence if status.promoted else 0)
+    yield from of_base_model(status)
+    yield from of_promotion(status)
 
 
 def of_progress(status: FineTuneJobStatus) -> Iterator[Sample]:
@@ -137,6 +137,23 @@ def of_evaluation(status: FineTuneJobStatus) -> Iterator[Sample]:
     bounds = {"estimate": judged.delta, "low": judged.ci_low, "high": judged.ci_high}
     yield from known_samples(("delta", bound, value) for bound, value in bounds.items())
     yield "verdict", judged.verdict.value, 1.0
+
+
+def of_base_model(status: FineTuneJobStatus) -> Iterator[Sample]:
+    """How the run stands to its base model; nothing before that is known."""
+    current = find(status.conditions, ConditionType.BASE_MODEL_CURRENT)
+    if current is not None:
+        yield "base_model_behind", "", float(current.status == "False")
+    if status.last_retrain_time is not None:
+        yield "last_retrain_timestamp_seconds", "", status.last_retrain_time.timestamp()
+
+
+def of_promotion(status: FineTuneJobStatus) -> Iterator[Sample]:
+    """What is in use, and what the newest word about that was."""
+    yield "promoted_sequence", "", float(status.promoted.sequence if status.promoted else 0)
+    said = find(status.conditions, ConditionType.PROMOTED)
+    if said is not None:
+        yield "promoted", said.reason.value, float(said.status == "True")
 
 
 def known_samples(found: Iterable[tuple[str, str, float | None]]) -> Iterator[Sample]:

@@ -17,7 +17,6 @@ from controller.shell.limits import Limits
 from controller.shell.looks import Family, Look, builtins_of
 from controller.shell.metrics import Metrics
 from controller.shell.observe import Observer
-from controller.shell.publish import has_run_ended
 from controller.shell.records import JobObject
 from controller.shell.work import Work
 
@@ -62,8 +61,8 @@ class JobWork(Work[FineTuneJob, Child, FineTuneJobStatus, Observed]):
         """Bring the metrics to what is stored."""
         job = obj.model_copy(update={"status": status})
         self.metrics.published(job)
-        if has_changed and has_run_ended(obj.status, status):
-            self.metrics.run_ended(job)
+        if has_changed:
+            self.metrics.changed(job, obj.status)
 
     def count_unreadable(self, stored: JobObject, status: FineTuneJobStatus) -> None:
         """Its series without what its spec would say."""

@@ -10,7 +10,9 @@ from typing import Literal, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from controller.api.finetunejob import FineTuneJob
+from controller.api.status import FineTuneJobStatus, Trigger
 from controller.shell.fleet import Fleet
+from controller.shell.happened import has_run_begun, has_run_ended, word_on_promotion
 from controller.shell.watched import BaseModels
 
 CONTROLLERS = ("finetunejob", "basemodel")
@@ -57,6 +59,15 @@ class Metrics:
             "namespace",
             "result",
         )
+        self._starts = self._counter(
+            "tunekeeper_runs_started", "Runs that began, by what made them.", "namespace", "trigger"
+        )
+        self._promotions = self._counter(
+            "tunekeeper_promotions",
+            "Words on whether an adapter is used, by reason: promoted, rolled back or why not.",
+            "namespace",
+            "reason",
+        )
         self._run_seconds = Histogram(
             "tunekeeper_run_duration_seconds",
             "From the record of a run to its end, waits included.",
@@ -82,19 +93,23 @@ class Metrics:
     def published(self, job: FineTuneJob) -> None:
         """The object's status, as it is stored now."""
         self._fleet.put(job)
+        for trigger in get_args(Trigger):  # a rate needs the series before its first event
+            self._starts.labels(job.metadata.namespace, trigger)
 
     def forgotten(self, namespace: str, name: str) -> None:
         """The object is gone."""
         self._fleet.remove((namespace, name))
 
-    def run_ended(self, job: FineTuneJob) -> None:
-        """The object's run ended with the status that was just stored."""
+    def changed(self, job: FineTuneJob, before: FineTuneJobStatus) -> None:
+        """The status that was just stored is another than before: count what happened."""
         run = job.status.run
-        if run is None:
-            return
-        self._runs.labels(job.metadata.namespace, run.failure or run.verdict).inc()
-        if run.start_time is not None and run.end_time is not None:
-            self._run_seconds.observe((run.end_time - run.start_time).total_seconds())
+        if run is not None and has_run_begun(before, job.status):
+            self._starts.labels(job.metadata.namespace, run.trigger).inc()
+        if has_run_ended(before, job.status):
+            self._run_ended(job)
+        reason = word_on_promotion(before, job.status)
+        if reason is not None:
+            self._promotions.labels(job.metadata.namespace, reason.value).inc()
 
     def leading(self, is_leader: bool) -> None:
         """Whether this process leads; only the leader tells of the jobs."""
@@ -122,6 +137,14 @@ class Metrics:
     def relisted(self, resource: str) -> None:
         """A full list was made."""
         self._relists.labels(resource).inc()
+
+    def _run_ended(self, job: FineTuneJob) -> None:
+        run = job.status.run
+        if run is None:
+            return
+        self._runs.labels(job.metadata.namespace, run.failure or run.verdict).inc()
+        if run.start_time is not None and run.end_time is not None:
+            self._run_seconds.observe((run.end_time - run.start_time).total_seconds())
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

@@ -88,11 +88,3 @@ class Publisher:
         self.events.record(
             regarding, type=event.type, reason=event.reason, message=event.message, action=ACTION
         )
-
-
-def has_run_ended(before: FineTuneJobStatus, after: FineTuneJobStatus) -> bool:
-    """Whether the newer status is the first to say that its run is over."""
-    if after.run is None or after.run.end_time is None:
-        return False
-    known = before.run
-    return known is None or known.number != after.run.number or known.end_time is None

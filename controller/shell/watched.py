@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from controller.api.basemodel import BaseModelStatus
+from controller.api.basemodel import BaseModelStatus, ErrandFailure
 from controller.api.conditions import ConditionType
-from controller.core.conditions import is_true
+from controller.api.reasons import Reason
+from controller.core.conditions import find, is_true
 from controller.kube.objects import Key
 from trainer.contract.errand import Errand
 
@@ -20,7 +21,12 @@ SUCCESS = "success"
 
 GAUGES: Mapping[str, str] = {
     "ready": "1: the condition Ready is True.",
+    "stalled": "1: only a person can mend it.",
+    "suspended": "1: its source is not looked at, as its spec asks.",
     "last_check_timestamp_seconds": "When its source was looked at last.",
+    "last_success_timestamp_seconds": "When a look at its source last found a revision.",
+    "check_failures": "Looks in a row that failed.",
+    "write_back_failures": "Write-backs in a row that failed.",
     "revision_timestamp_seconds": "When its newest revision began to count.",
     "settling": "1: a newer revision was seen and has not settled.",
 }
@@ -33,6 +39,13 @@ COUNTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 Count = tuple[str, tuple[str, ...]]
 """Counter, and the values of its own labels."""
 
+FROM_THE_START: tuple[Count, ...] = (
+    ("checks", (SUCCESS,)),
+    ("updates", ()),
+    ("write_backs", (SUCCESS,)),
+)
+LAST_SUCCESS = "last_success_timestamp_seconds"
+
 
 class BaseModels(Collector):
     """The base models of the operator that leads; a standby knows none."""
@@ -43,9 +56,11 @@ class BaseModels(Collector):
 
     def put(self, key: Key, status: BaseModelStatus) -> None:
         """The object as it is stored now. A rate needs its series before the first event."""
-        self._gauges[key] = dict(gauges(status))
-        nothing = Counter({("checks", (SUCCESS,)): 0, ("updates", ()): 0})
-        self._counts.setdefault(key, nothing)
+        # The status of a failing one does not say when it last was well.
+        before = self._gauges.get(key, {})
+        kept = {name: before[name] for name in (LAST_SUCCESS,) if name in before}
+        self._gauges[key] = kept | dict(gauges(status))
+        self._counts.setdefault(key, Counter(dict.fromkeys(FROM_THE_START, 0)))
 
     def count(self, key: Key, before: BaseModelStatus, after: BaseModelStatus) -> None:
         """What happened between the two."""
@@ -83,11 +98,29 @@ class BaseModels(Collector):
 def gauges(status: BaseModelStatus) -> Iterator[tuple[str, float]]:
     """What one status says; nothing of what has not happened yet."""
     yield "ready", float(is_true(status.conditions, ConditionType.READY))
+    yield "stalled", float(is_true(status.conditions, ConditionType.STALLED))
+    yield "suspended", float(_is_suspended(status))
     yield "settling", float(status.candidate is not None)
+    yield "check_failures", _in_a_row(status.look_failure)
+    yield "write_back_failures", _in_a_row(status.write_back_failure)
     if status.last_check_time is not None:
         yield "last_check_timestamp_seconds", status.last_check_time.timestamp()
+        if status.look_failure is None:
+            yield LAST_SUCCESS, status.last_check_time.timestamp()
     if status.latest is not None:
         yield "revision_timestamp_seconds", status.latest.observed_time.timestamp()
+
+
+def _is_suspended(status: BaseModelStatus) -> bool:
+    said = find(status.conditions, ConditionType.READY)
+    return said is not None and said.reason is Reason.SUSPENDED
+
+
+def _in_a_row(failure: ErrandFailure | None) -> float:
+    """One whose spec was changed since is void."""
+    if failure is None or failure.not_before is None:
+        return 0.0
+    return float(failure.failures)
 
 
 def happened(before: BaseModelStatus, after: BaseModelStatus) -> Iterator[Count]:

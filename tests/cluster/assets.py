@@ -86,7 +86,7 @@ KSTATUS = GoModule("kstatus", "sigs.k8s.io/cli-utils", {"kstatus": "."})
 PROMETHEUS = GoModule(
     "prometheus",
     "github.com/prometheus/prometheus",
-    {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
+    {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
     tags="remove_all_sd,enable_kubernetes_sd",  # the SDKs of every cloud triple the build
 )
 ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS, PROMETHEUS)

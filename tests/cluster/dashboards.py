@@ -43,10 +43,23 @@ def variables(dashboard: Mapping[str, Any]) -> Iterator[Variable]:
 
 
 def queries(dashboard: Mapping[str, Any]) -> Iterator[Query]:
-    """Every query of every panel."""
+    """Every query of every panel; a row is a panel without any."""
     for panel in dashboard["panels"]:
-        for target in panel["targets"]:
-            yield Query(panel["title"], target["expr"])
+        yield from _asked(panel)
+
+
+def queries_of_row(dashboard: Mapping[str, Any], title: str) -> Iterator[Query]:
+    """Every query of the panels from a row's title to the next row."""
+    row = ""
+    for panel in dashboard["panels"]:
+        row = panel["title"] if panel["type"] == "row" else row
+        if row == title:
+            yield from _asked(panel)
+
+
+def _asked(panel: Mapping[str, Any]) -> Iterator[Query]:
+    for target in panel.get("targets", ()):
+        yield Query(panel["title"], target["expr"])
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

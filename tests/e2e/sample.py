@@ -36,6 +36,16 @@ class Sample:
         """Prefix of a job's results in its bucket."""
         return f"{self.tenant.namespace}/{name}"
 
+    def base_model(self, name: str) -> Json:
+        """A BaseModel on the tiny model, to be named by jobs."""
+        source = {"s3": {"uri": self.base_uri, "storage": self.objects.storage(BASE)}}
+        return {
+            "apiVersion": "tunekeeper.dev/v1alpha1",
+            "kind": "BaseModel",
+            "metadata": {"name": name, "namespace": self.tenant.namespace},
+            "spec": {"source": source},
+        }
+
     def job(self, name: str, data_uri: str, **sections: Json) -> Json:
         """A job to its end in a minute; sections are merged into the spec."""
         spec: dict[str, Any] = {

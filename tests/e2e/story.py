@@ -15,6 +15,7 @@ from e2e.tenant import LOOK_PERIOD_S, Status, is_finished
 
 MONITORING = ROOT / "manifests" / "monitoring"
 MONITORS = ("podmonitor.yaml", "servicemonitor.yaml")
+BASE_MODEL = "tiny"
 SCRAPED_WITHIN_S = 30
 ENDS_WITHIN_S = 900
 
@@ -36,9 +37,12 @@ class Story:
 
 
 def told(sample: Sample, job: str, server: Prometheus) -> Story:
-    """Apply a job and look at it, and at every dashboard, until it is finished."""
+    """Apply a job on a BaseModel and look at it, and at every dashboard, until it is finished."""
     values = {"namespace": sample.tenant.namespace, "finetunejob": job}
-    sample.tenant.apply(sample.job(job, sample.data()))
+    sample.tenant.apply(sample.base_model(BASE_MODEL))
+    document = sample.job(job, sample.data())
+    document["spec"]["baseModel"] = {"name": BASE_MODEL}
+    sample.tenant.apply(document)
     story = Story(sample, job, [], list(every_query()))
     for status in sample.tenant.looks(job, ENDS_WITHIN_S):
         story.statuses.append(status)

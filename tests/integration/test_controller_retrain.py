@@ -91,6 +91,10 @@ def test_auto_trains_again_when_the_base_model_moves(plane: ControlPlane, namesp
         assert desk.seen()["spec"] == spec
         assert desk.seen()["metadata"]["generation"] == 1
         wait_until(lambda: desk.events("NewRevisionAvailable"), "the move is an event")
+        page = desk.read("/metrics")
+        series = f'tunekeeper_runs_started_total{{namespace="{namespace}",trigger="BaseModel"}}'
+        assert f"{series} 1.0" in page
+        assert "tunekeeper_job_last_retrain_timestamp_seconds{" in page
 
 
 def test_on_commit_shows_that_it_is_behind_and_does_nothing(

@@ -179,6 +179,57 @@ def test_write_backs_are_counted_by_result():
     assert scraped(metrics)["tunekeeper_basemodel_write_backs_total"] == [1, 1]
 
 
+def test_the_last_success_is_kept_while_looks_fail():
+    good = looking().found("a")
+    bad = good.waited().failed(FailureClass.UNAVAILABLE)
+    worse = bad.waited().failed(FailureClass.UNAVAILABLE)
+    metrics = Metrics()
+    for scene in (good, bad, worse):
+        metrics.base_models.put(KEY, scene.status)
+    told = scraped(metrics)
+    success = good.status.last_check_time.timestamp()
+    assert told["tunekeeper_basemodel_last_success_timestamp_seconds"] == [success]
+    assert told["tunekeeper_basemodel_last_check_timestamp_seconds"][0] > success
+    assert told["tunekeeper_basemodel_check_failures"] == [2]
+
+
+@pytest.mark.parametrize(
+    ("scene", "expected"),
+    [
+        (looking(), (0, 0, 0)),
+        (looking().found("a"), (1, 0, 0)),
+        (looking().failed(FailureClass.UNAVAILABLE), (0, 0, 0)),
+        (looking().failed(FailureClass.NOT_FOUND), (0, 1, 0)),
+        (looking(suspend=True), (0, 0, 1)),
+    ],
+    ids=["before the first look", "known", "it passes", "a person has to mend it", "suspended"],
+)
+def test_where_a_base_model_stands_is_told(scene, expected):
+    metrics = Metrics()
+    metrics.base_models.put(KEY, scene.status)
+    told = scraped(metrics)
+    names = ("ready", "stalled", "suspended")
+    assert tuple(told[f"tunekeeper_basemodel_{name}"][0] for name in names) == expected
+
+
+def test_failed_write_backs_in_a_row_are_told_until_one_succeeds():
+    scene = looking(writeBack=WRITE_BACK).found("a")
+    failed = scene.failed(FailureClass.UNAVAILABLE)
+    metrics = Metrics()
+    name = "tunekeeper_basemodel_write_back_failures"
+    for status, expected in ((failed, 1), (failed.waited().succeeded(commit="c1"), 0)):
+        metrics.base_models.put(KEY, status.status)
+        assert scraped(metrics)[name] == [expected]
+
+
+def test_counters_are_there_before_anything_happened():
+    metrics = Metrics()
+    metrics.base_models.put(KEY, looking().status)
+    told = scraped(metrics)
+    for name in ("checks", "updates", "write_backs"):
+        assert told[f"tunekeeper_basemodel_{name}_total"] == [0]
+
+
 def test_a_standby_tells_nothing():
     metrics = Metrics()
     metrics.base_models.put(KEY, looking().found("a").status)

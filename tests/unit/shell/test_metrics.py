@@ -1,6 +1,8 @@
 """What a scrape of the operator says of the jobs."""
 
 from datetime import timedelta
+from itertools import pairwise
+from typing import get_args
 
 import pytest
 from builders.jobs import START, a_job
@@ -8,12 +10,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from controller.api.conditions import Condition, ConditionType
 from controller.api.reasons import Reason
-from controller.api.status import FineTuneJobStatus, JobProgress, RunStatus
+from controller.api.status import FineTuneJobStatus, JobProgress, RunStatus, Trigger
 from controller.shell.metrics import Metrics
 from trainer.contract.request import Stage
 from trainer.contract.verdict import ArmScore, Judgement, Verdict
 
 JOB = {"namespace": "ml", "finetunejob": "intents"}
+LAST_RETRAIN = "tunekeeper_job_last_retrain_timestamp_seconds"
 
 
 def a_job_that(**status):
@@ -121,9 +124,80 @@ def test_only_the_leader_tells_of_jobs():
 def test_a_run_that_ended_is_counted_by_how_it_ended(run, result):
     metrics = Metrics()
     ended = RunStatus(number=1, start_time=START, end_time=START + timedelta(minutes=20), **run)
-    metrics.run_ended(a_job_that(phase="Succeeded", run=ended))
+    metrics.changed(a_job_that(phase="Succeeded", run=ended), FineTuneJobStatus())
     assert value(metrics, "tunekeeper_runs_total", namespace="ml", result=result) == 1
     assert value(metrics, "tunekeeper_run_duration_seconds_sum") == 1200
+
+
+def test_a_run_that_began_is_counted_once_by_what_made_it():
+    metrics = Metrics()
+    judged = a_job_that(phase="Succeeded", run=RunStatus(number=1))
+    metrics.published(judged)
+    started = a_job_that(phase="Pending", run=RunStatus(number=2, trigger="BaseModel"))
+    metrics.changed(started, judged.status)
+    metrics.changed(started, started.status)
+    counted = {
+        trigger: value(metrics, "tunekeeper_runs_started_total", namespace="ml", trigger=trigger)
+        for trigger in get_args(Trigger)
+    }
+    assert counted == {"Spec": 0, "Rerun": 0, "BaseModel": 1}
+
+
+def promoted(truth, reason, message=""):
+    return Condition(type=ConditionType.PROMOTED, status=truth, reason=reason, message=message)
+
+
+@pytest.mark.parametrize(
+    ("truth", "reason", "expected"),
+    [
+        ("True", Reason.PROMOTED, 1),
+        ("True", Reason.ROLLED_BACK, 1),
+        ("False", Reason.AWAITING_APPROVAL, 0),
+        ("False", Reason.REJECT, 0),
+        ("False", Reason.NOT_FOUND, 0),
+    ],
+    ids=["promoted", "rolled back", "waits for a person", "not good enough", "a refused pin"],
+)
+def test_whether_an_adapter_is_used_is_told_with_the_reason(truth, reason, expected):
+    metrics = Metrics()
+    metrics.published(a_job_that(phase="Succeeded"))
+    assert not [name for name, _ in scraped(metrics) if name == "tunekeeper_job_promoted"]
+    metrics.published(a_job_that(phase="Succeeded", conditions=[promoted(truth, reason)]))
+    assert value(metrics, "tunekeeper_job_promoted", reason=reason.value, **JOB) == expected
+
+
+def test_only_the_newest_word_on_promotion_is_there():
+    metrics = Metrics()
+    for truth, reason in (("False", Reason.AWAITING_APPROVAL), ("True", Reason.PINNED)):
+        metrics.published(a_job_that(conditions=[promoted(truth, reason)]))
+    told = [dict(labels) for name, labels in scraped(metrics) if name == "tunekeeper_job_promoted"]
+    assert told == [{"reason": "Pinned", **JOB}]
+
+
+def test_each_new_word_on_promotion_is_counted_and_a_repeated_one_is_not():
+    metrics = Metrics()
+    statuses = [
+        FineTuneJobStatus(),
+        FineTuneJobStatus(conditions=[promoted("True", Reason.PROMOTED, "run 1")]),
+        FineTuneJobStatus(conditions=[promoted("False", Reason.REJECT, "run 2")]),
+        FineTuneJobStatus(conditions=[promoted("False", Reason.REJECT, "run 2")]),
+        FineTuneJobStatus(conditions=[promoted("False", Reason.REJECT, "run 3")]),
+    ]
+    for before, after in pairwise(statuses):
+        metrics.changed(a_job().model_copy(update={"status": after}), before)
+    counted = [
+        value(metrics, "tunekeeper_promotions_total", namespace="ml", reason=reason)
+        for reason in ("Promoted", "Reject")
+    ]
+    assert counted == [1, 2]
+
+
+def test_the_time_of_the_last_retraining_is_told_once_there_was_one():
+    metrics = Metrics()
+    metrics.published(a_job_that(phase="Succeeded"))
+    assert value(metrics, LAST_RETRAIN, **JOB) is None
+    metrics.published(a_job_that(phase="Succeeded", last_retrain_time=START))
+    assert value(metrics, LAST_RETRAIN, **JOB) == START.timestamp()
 
 
 def test_results_of_reconciles_are_there_before_the_first():

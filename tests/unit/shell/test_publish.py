@@ -13,9 +13,10 @@ from controller.api.wire import to_document
 from controller.core.actions import Event
 from controller.kube.errors import ApiError
 from controller.kube.objects import Meta
+from controller.shell.happened import has_run_ended
 from controller.shell.ledger import Ledger
 from controller.shell.metrics import Metrics
-from controller.shell.publish import Publisher, has_run_ended, status_body
+from controller.shell.publish import Publisher, status_body
 from controller.shell.records import JobObject
 
 RUN = RunStatus(number=1, stage="train", attempt=2, start_time=START)
