@@ -1,29 +1,39 @@
-"""One round of the circle on a real control plane: what people do, and what is there afterwards.
+"""One round of the circle on a real cluster: what people do, and what is there afterwards.
 
 Every step waits for conditions; nothing is played but the people.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from builders.operated import Desk, operated
-from builders.releases import BASE, JOB, Manifests, Publisher, a_job, git_source, training_data
-from builders.watched import BaseDesk
+from builders.operated import operated
+from builders.releases import (
+    BASE,
+    JOB,
+    PUSH_BRANCH,
+    Manifests,
+    Publisher,
+    git_source,
+    training_data,
+)
 from cluster.api import Json
 from cluster.gitserver import GitServer
 from cluster.plane import ControlPlane
+from cluster.process import wait_until
 from cluster.running import RunningKubelet
-from cluster.s3server import Identity, S3Server, s3_server
+from cluster.s3server import s3_server
+from e2e.objects import DATA, OUTPUT, Objects, filled
 
-DATA, OUTPUT = "tickets", "adapters"
 PASSWORDS = {"models": "pass-of-the-reader", "manifests": "pass-of-the-robot"}
+"""By the repository's name, which is that of its Secret too."""
 ROBOT = "robot"
-RUN_S = 240.0
-"""A run takes half a minute on a quiet machine."""
+RUN_S = 600.0
+"""A run takes half a minute on a quiet machine, minutes on one that runs other tests."""
+LOOK_PERIOD_S = 0.2
+CHECK = "tunekeeper.dev/check"
 
 
 @dataclass(frozen=True)
@@ -44,20 +54,17 @@ class End:
         return dict(self.status["promoted"])
 
 
-@dataclass
+@dataclass(frozen=True)
 class Circle:
     """The people and their places."""
 
-    desk: Desk
+    plane: ControlPlane
+    namespace: str
     publisher: Publisher
     manifests: Manifests
-    s3: S3Server
-    identities: dict[str, Identity]
-    base: BaseDesk = field(init=False)
-    _checks: int = 0
-
-    def __post_init__(self) -> None:
-        self.base = BaseDesk(self.desk)
+    objects: Objects
+    logs: Callable[[], str] = str
+    """Of whoever works there."""
 
     # Objects
 
@@ -69,166 +76,186 @@ class Circle:
     def written_back(self) -> Json:
         """The same, with its revisions written to the manifests."""
         written = git_source(self.manifests.repository, "manifests")
-        written["git"]["pushBranch"] = "tunekeeper/base-model"
+        written["git"]["pushBranch"] = PUSH_BRANCH
         return {**self.base_spec(), "writeBack": written}
 
     def job_spec(self) -> Json:
         """Data and output in two buckets, with an identity each."""
-        uri = f"s3://{DATA}/train.jsonl"
+        uri = self.objects.put(DATA, f"{self.namespace}/train.jsonl", training_data())
         split = {"validationPercent": 10, "testPercent": 30}
-        return {
-            "dataset": {"train": {"uri": uri}, "storage": self._storage(DATA), "split": split},
-            "output": {"uri": f"s3://{OUTPUT}/out", "storage": self._storage(OUTPUT)},
-            "compute": {"gpus": 0, "env": [{"name": "OMP_NUM_THREADS", "value": "1"}]},
-        }
-
-    def _storage(self, bucket: str) -> Json:
-        reach = {"endpoint": self.s3.url, "region": "us-east-1", "pathStyle": True}
-        return {"secretRef": {"name": bucket}, **reach}
-
-    def secrets(self) -> Iterator[Json]:
-        """One for each place, as a person makes them."""
-        for name, identity in self.identities.items():
-            keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-            values = dict(zip(keys, (identity.access, identity.secret), strict=True))
-            yield {"metadata": {"name": name}, "stringData": values}
-        for name, password in PASSWORDS.items():
-            values = {"username": ROBOT, "password": password}
-            yield {"metadata": {"name": name}, "stringData": values}
+        data = {"train": {"uri": uri}, "storage": self.objects.storage(DATA), "split": split}
+        place = f"s3://{OUTPUT}/{self.namespace}/out"
+        output = {"uri": place, "storage": self.objects.storage(OUTPUT)}
+        threads = [{"name": "OMP_NUM_THREADS", "value": "1"}]
+        small = {"requests": {"cpu": "100m", "memory": "512Mi"}}
+        compute = {"gpus": 0, "env": threads, "resources": small}
+        return {"dataset": data, "output": output, "compute": compute}
 
     # What people do
 
     def apply(self) -> None:
         """What Flux does with the head of main."""
-        text = self.manifests.text()
-        self.desk.plane.kubectl("apply", "-n", self.desk.namespace, "-f", "-", stdin=text)
+        self.plane.kubectl("apply", "-n", self.namespace, "-f", "-", stdin=self.manifests.text())
 
-    def ask_to_look(self) -> None:
+    def ask_to_look(self, value: str) -> None:
         """The annotation."""
-        self._checks += 1
-        self.base.check(f"look {self._checks}")
+        self.plane.api.patch(self._base, {"metadata": {"annotations": {CHECK: value}}})
 
-    def looked(self) -> Json:
+    def looked(self, value: str) -> Json:
         """Ask, and wait for that look's end; for a revision that is no news."""
-        number = self.base.status()["errand"]["number"]
-        self.ask_to_look()
-        return self._until_base(
-            lambda s: s["errand"]["number"] > number and "endTime" in s["errand"], "looked at"
-        )
+        number = self.base()["status"]["errand"]["number"]
+        self.ask_to_look(value)
+
+        def is_so(status: Json) -> bool:
+            return status["errand"]["number"] > number and "endTime" in status["errand"]
+
+        return self._until(self._base, is_so, "looked at")
 
     def counted(self, revision: str) -> Json:
         """The base model's status, once this is its newest revision, and written where it goes."""
 
         def is_so(status: Json) -> bool:
-            latest = status.get("latest", {}).get("revision")
-            is_written = "writeBack" not in self.base.seen()["spec"] or (
-                status.get("writeBack", {}).get("revision") == revision
-            )
-            return latest == revision and is_written
+            places = [status.get("latest", {}), status.get("writeBack", {})]
+            return [place.get("revision") for place in places] == [revision, revision]
 
-        return self._until_base(is_so, f"at {revision}")
+        return self._until(self._base, is_so, f"at {revision} and written back")
 
     def behind(self) -> Json:
         """The job's word on a newer revision."""
-        self._until(lambda s: reason(s, "BaseModelCurrent") == "NewRevisionAvailable", "behind")
-        return self.desk.condition("BaseModelCurrent", JOB)
+        kind, why = "BaseModelCurrent", "NewRevisionAvailable"
+        status = self._until(self._job, lambda s: reason(s, kind) == why, "behind")
+        return condition(status, kind)
 
     def finished(self, run: int, why: str = "") -> End:
         """The job at the end of that run; ``why`` its adapter is or is not in use."""
 
         def is_so(status: Json) -> bool:
-            is_judged = (
-                status.get("run", {}).get("number") == run and truth(status, "Finished") == "True"
-            )
-            return is_judged and why in ("", reason(status, "Promoted"))
+            is_this = status.get("run", {}).get("number") == run
+            is_over = condition(status, "Finished").get("status") == "True"
+            return is_this and is_over and why in ("", reason(status, "Promoted"))
 
-        status = self._until(is_so, f"at the end of run {run} {why}")
+        status = self._until(self._job, is_so, f"at the end of run {run} {why}")
         return End(status, self.pointer())
 
-    def pointer(self) -> Json:
-        """What lies in the store."""
-        client = self.s3.client(self.identities[OUTPUT])
-        found = client.get_object(Bucket=OUTPUT, Key="out/promoted.json")
-        return dict(json.loads(found["Body"].read()))
-
-    def delete(self) -> None:
-        """Both objects, as a person does it."""
+    def deleted(self) -> list[Json]:
+        """Delete both objects; the Jobs and pods that are left when nothing more goes."""
         names = (f"finetunejob/{JOB}", f"basemodel/{BASE}")
-        self.desk.plane.kubectl("delete", "-n", self.desk.namespace, *names, "--timeout=30s")
+        self.plane.kubectl("delete", "-n", self.namespace, *names, "--timeout=30s")
+        with suppress(TimeoutError):
+            wait_until(lambda: not self.children(), "the garbage is collected")
+        return self.children()
 
     # What is there
 
-    def pods(self) -> list[Json]:
-        """Every pod."""
-        path = f"/api/v1/namespaces/{self.desk.namespace}/pods"
-        return list(self.desk.plane.api.get(path)["items"])
+    def base(self) -> Json:
+        """The base model."""
+        return self.plane.api.get(self._base)
 
-    def job_names(self) -> set[str]:
-        """Of all Jobs."""
-        return {job["metadata"]["name"] for job in self.desk.jobs()}
+    def job(self) -> Json:
+        """The job."""
+        return self.plane.api.get(self._job)
 
-    def said(self) -> str:
-        """Everything that anybody could read: both objects, events, Jobs, pods and logs."""
-        objects = [self.desk.seen(JOB), self.base.seen(), *self.desk.jobs(), *self.pods()]
-        told = [*self.desk.events(), *self.base.events()]
-        logs = [self.desk.log(), self.desk.kubelet.logs()]
-        return "\n".join([json.dumps([*objects, *told]), *logs])
+    def versions(self, since: Json) -> list[Json]:
+        """Every version of the base model since then."""
+        version = since["metadata"]["resourceVersion"]
+        query = f"watch=1&resourceVersion={version}&timeoutSeconds=1"
+        _, body = self.plane.api.raw("GET", f"{self._kinds}/basemodels?{query}")
+        return [json.loads(line)["object"] for line in body.splitlines()]
 
-    def _until(self, is_true: Any, what: str) -> Json:
-        return self._told(self.desk.path(JOB), is_true, f"{JOB} is {what}")
+    def children(self) -> list[Json]:
+        """Every Job and every pod."""
+        pods = self.plane.api.get(f"/api/v1/namespaces/{self.namespace}/pods")["items"]
+        return [*self.jobs(), *pods]
 
-    def _until_base(self, is_true: Any, what: str) -> Json:
-        return self._told(self.base.path, is_true, f"{BASE} is {what}")
+    def jobs(self) -> list[Json]:
+        """Every Job."""
+        return list(self.plane.api.get(f"/apis/batch/v1/namespaces/{self.namespace}/jobs")["items"])
 
-    def _told(self, path: str, is_true: Any, what: str) -> Json:
+    def events(self, last: str) -> list[Json]:
+        """Those about both objects, once there is one with this reason."""
+        path = f"/apis/events.k8s.io/v1/namespaces/{self.namespace}/events"
+
+        def ours() -> list[Json]:
+            found = self.plane.api.get(path)["items"]
+            return [one for one in found if one["regarding"]["name"] in (BASE, JOB)]
+
+        wait_until(lambda: last in [one["reason"] for one in ours()], f"the event {last}")
+        return ours()
+
+    def pointer(self) -> Json:
+        """What lies in the store."""
+        key = f"{self.namespace}/out/promoted.json"
+        found = self.objects.server.client().get_object(Bucket=OUTPUT, Key=key)
+        return dict(json.loads(found["Body"].read()))
+
+    def passwords(self) -> list[str]:
+        """Of every place that it uses."""
+        owners = [self.objects.identities[bucket].secret for bucket in (DATA, OUTPUT)]
+        return [*PASSWORDS.values(), *owners]
+
+    @property
+    def _kinds(self) -> str:
+        return f"/apis/tunekeeper.dev/v1alpha1/namespaces/{self.namespace}"
+
+    @property
+    def _base(self) -> str:
+        return f"{self._kinds}/basemodels/{BASE}"
+
+    @property
+    def _job(self) -> str:
+        return f"{self._kinds}/finetunejobs/{JOB}"
+
+    def _until(self, path: str, is_true: Callable[[Json], bool], what: str) -> Json:
+        """The object's status, once that is so."""
+
+        def look() -> Json | None:
+            status = self.plane.api.get(path)["status"]
+            return status if is_true(status) else None
+
+        what = f"{path.rpartition('/')[2]} is {what}"
         try:
-            return self.desk.until_of(path, is_true, what, RUN_S)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.desk.kubelet.logs()[-4000:]}") from None
+            return dict(wait_until(look, what, RUN_S, LOOK_PERIOD_S))
+        except TimeoutError as error:
+            status = json.dumps(self.plane.api.get(path)["status"], indent=1)
+            raise AssertionError(f"{error}; {status}\n{self.logs()[-6000:]}") from None
 
 
 def reason(status: Json, kind: str) -> str:
     """Of a condition; empty: it is absent."""
-    return str(_condition(status, kind).get("reason", ""))
+    return str(condition(status, kind).get("reason", ""))
 
 
-def truth(status: Json, kind: str) -> str:
-    """The same of its status."""
-    return str(_condition(status, kind).get("status", ""))
-
-
-def _condition(status: Json, kind: str) -> Json:
+def condition(status: Json, kind: str) -> Json:
+    """One of its conditions; empty when it is absent."""
     return next((one for one in status.get("conditions", []) if one["type"] == kind), {})
+
+
+def repositories(git: GitServer, folder: Path, namespace: str) -> tuple[Publisher, Manifests]:
+    """Both repositories, with a login each; the model's may only be read."""
+    models = git.repository("models", **{ROBOT: PASSWORDS["models"]})
+    models.readers.add(ROBOT)
+    manifests = git.repository("manifests", **{ROBOT: PASSWORDS["manifests"]})
+    return Publisher(folder / "model", git, models), Manifests(manifests, namespace)
+
+
+def git_secrets() -> dict[str, dict[str, str]]:
+    """The Secret of each repository."""
+    return {name: {"username": ROBOT, "password": word} for name, word in PASSWORDS.items()}
 
 
 @contextmanager
 def opened(plane: ControlPlane, namespace: str, folder: Path) -> Iterator[Circle]:
-    """Operator, node, Git server and object store, with Secrets and data, and no objects yet."""
+    """Operator, a node that runs pods, Git server and object store, with all four Secrets."""
     node = RunningKubelet(plane.api, namespace, folder=folder / "pods")
     git = GitServer(folder / "git")
     try:
         with s3_server(folder / "s3") as s3, operated(plane, namespace, node=node) as desk:
-            yield _laid_out(desk, git, s3, folder)
+            objects = filled(s3, "127.0.0.1")
+            for name, values in {**objects.secrets(), **git_secrets()}.items():
+                secret = {"metadata": {"name": name}, "stringData": values}
+                plane.api.post(f"/api/v1/namespaces/{namespace}/secrets", secret)
+            publisher, manifests = repositories(git, folder, namespace)
+            places = (publisher, manifests, objects)
+            yield Circle(plane, namespace, *places, logs=lambda: desk.log() + node.logs())
     finally:
         git.close()
-
-
-def _laid_out(desk: Desk, git: GitServer, s3: S3Server, folder: Path) -> Circle:
-    users = {name: {ROBOT: password} for name, password in PASSWORDS.items()}
-    models = git.repository("models", **users["models"])
-    models.readers.add(ROBOT)
-    manifests = Manifests(git.repository("manifests", **users["manifests"]), desk.namespace)
-    identities = {name: s3.user(f"owner-of-{name}") for name in (DATA, OUTPUT)}
-    for bucket, owner in identities.items():
-        s3.bucket(bucket, owner)
-    s3.client().put_object(Bucket=DATA, Key="train.jsonl", Body=training_data())
-    circle = Circle(desk, Publisher(folder / "model", git, models), manifests, s3, identities)
-    for secret in circle.secrets():
-        desk.plane.api.post(f"/api/v1/namespaces/{desk.namespace}/secrets", secret)
-    return circle
-
-
-def an_auto_job(circle: Circle) -> Json:
-    """The same job, which follows its base model by itself."""
-    follows = {"baseModel": {"name": BASE}, "retrain": {"policy": "Auto", "minPeriodSeconds": 0}}
-    return a_job({**circle.job_spec(), **follows})
