@@ -33,7 +33,7 @@ ROBOT = "robot"
 RUN_S = 600.0
 """A run takes half a minute on a quiet machine, minutes on one that runs other tests."""
 LOOK_PERIOD_S = 0.2
-CHECK = "tunekeeper.dev/check"
+CHECK, RERUN = "tunekeeper.dev/check", "tunekeeper.dev/rerun"
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,15 @@ class Circle:
 
     # What people do
 
+    def add_secret(self, name: str, values: Json) -> None:
+        """Create it."""
+        secret = {"metadata": {"name": name}, "stringData": values}
+        self.plane.api.post(f"/api/v1/namespaces/{self.namespace}/secrets", secret)
+
+    def remove_secret(self, name: str) -> None:
+        """Delete it."""
+        self.plane.api.delete(f"/api/v1/namespaces/{self.namespace}/secrets/{name}")
+
     def apply(self) -> None:
         """What Flux does with the head of main."""
         self.plane.kubectl("apply", "-n", self.namespace, "-f", "-", stdin=self.manifests.text())
@@ -120,6 +129,11 @@ class Circle:
 
         return self._until(self._base, is_so, f"at {revision} and written back")
 
+    def ready(self, why: str) -> Json:
+        """The base model's condition, once it is that for this reason."""
+        status = self._until(self._base, lambda s: reason(s, "Ready") == why, why)
+        return condition(status, "Ready")
+
     def behind(self) -> Json:
         """The job's word on a newer revision."""
         kind, why = "BaseModelCurrent", "NewRevisionAvailable"
@@ -136,6 +150,18 @@ class Circle:
 
         status = self._until(self._job, is_so, f"at the end of run {run} {why}")
         return End(status, self.pointer())
+
+    def begun_again(self) -> None:
+        """Ask for another run, and see the first pod of it at work."""
+        again = {"metadata": {"annotations": {RERUN: "again"}}}
+        known = {child["metadata"]["uid"] for child in self.children()}
+        self.plane.api.patch(self._job, again)
+
+        def is_at_work() -> bool:
+            new = [each for each in self.children() if each["metadata"]["uid"] not in known]
+            return any(each["status"].get("phase") == "Running" for each in new)
+
+        wait_until(is_at_work, "a pod of another run is at work", RUN_S)
 
     def deleted(self) -> list[Json]:
         """Delete both objects; the Jobs and pods that are left when nothing more goes."""
@@ -251,11 +277,10 @@ def opened(plane: ControlPlane, namespace: str, folder: Path) -> Iterator[Circle
     try:
         with s3_server(folder / "s3") as s3, operated(plane, namespace, node=node) as desk:
             objects = filled(s3, "127.0.0.1")
+            places = (*repositories(git, folder, namespace), objects)
+            circle = Circle(plane, namespace, *places, logs=lambda: desk.log() + node.logs())
             for name, values in {**objects.secrets(), **git_secrets()}.items():
-                secret = {"metadata": {"name": name}, "stringData": values}
-                plane.api.post(f"/api/v1/namespaces/{namespace}/secrets", secret)
-            publisher, manifests = repositories(git, folder, namespace)
-            places = (publisher, manifests, objects)
-            yield Circle(plane, namespace, *places, logs=lambda: desk.log() + node.logs())
+                circle.add_secret(name, values)
+            yield circle
     finally:
         git.close()

@@ -34,14 +34,15 @@ class Tenant:
         metadata = {"name": self.namespace, "labels": RESTRICTED}
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         for name, values in secrets.items():
-            self.add_secret(name, values)
+            self.apply(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Secret",
+                    "metadata": {"name": name, "namespace": self.namespace},
+                    "stringData": dict(values),
+                }
+            )
         return self
-
-    def add_secret(self, name: str, values: Mapping[str, str]) -> None:
-        """One more."""
-        metadata = {"name": name, "namespace": self.namespace}
-        head = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
-        self.apply({**head, "stringData": dict(values)})
 
     def apply(self, document: Json) -> None:
         """As a user does: `kubectl apply -f -`."""

@@ -12,7 +12,8 @@ from e2e.installation import Installation
 from e2e.objects import Objects
 from e2e.tenant import Tenant
 
-pytestmark = pytest.mark.e2e
+# The namespace first: what a story that fails leaves is looked for there.
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("tenant")]
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,12 @@ def git(installed: Installation, tmp_path_factory) -> Iterator[GitServer]:
 @pytest.fixture(scope="module")
 def circle(git: GitServer, tenant: Tenant, objects: Objects, tmp_path_factory) -> Circle:
     """Both repositories and their Secrets, and no objects yet."""
-    for name, values in git_secrets().items():
-        tenant.add_secret(name, values)
     folder: Path = tmp_path_factory.mktemp("circle")
-    publisher, manifests = repositories(git, folder, tenant.namespace)
-    return Circle(tenant.plane, tenant.namespace, publisher, manifests, objects)
+    places = (*repositories(git, folder, tenant.namespace), objects)
+    circle = Circle(tenant.plane, tenant.namespace, *places)
+    for name, values in git_secrets().items():
+        circle.add_secret(name, values)
+    return circle
 
 
 @pytest.fixture(scope="module")

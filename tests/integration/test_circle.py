@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 import pytest
-from builders.circle import Circle, End, condition, opened, reason
+from builders.circle import Circle, End, condition, git_secrets, opened, reason
 from builders.releases import BASE, PUSH_BRANCH, a_job, an_object
 from cluster.api import Json
 from cluster.plane import ControlPlane
@@ -218,6 +218,10 @@ class Followed:
     revisions: list[str]
     ends: list[End]
     specs: list[Json]
+    locked_out: Json
+    """The base model's Ready while its Secret was not there."""
+    left: list[Json]
+    """After both objects were deleted while a pod was at work."""
 
 
 @pytest.fixture(scope="module")
@@ -225,18 +229,32 @@ def followed(plane: ControlPlane, new_namespace: Namespaces, tmp_path_factory) -
     """Policy Auto, and nobody who commits."""
     folder = tmp_path_factory.mktemp("auto")
     with new_namespace("circle-auto") as namespace, opened(plane, namespace, folder) as circle:
-        seen = Followed([circle.publisher.first()], [], [])
+        revisions = [circle.publisher.first()]
+        locked_out = locked_out_at_first(plane, circle)
         follows = {"baseModel": {"name": BASE}, "retrain": AUTO}
-        job = a_job({**circle.job_spec(), **follows})
-        for document in (an_object("BaseModel", BASE, circle.base_spec()), job):
-            plane.kubectl("apply", "-n", namespace, "-f", "-", stdin=document)
-        seen.ends.append(circle.finished(1))
-        seen.specs.append(circle.job()["spec"])
-        seen.revisions.append(circle.publisher.train_more())
+        apply(plane, namespace, a_job({**circle.job_spec(), **follows}))
+        ends, specs = [circle.finished(1)], [circle.job()["spec"]]
+        revisions.append(circle.publisher.train_more())
         circle.ask_to_look("there is a new one")
-        seen.ends.append(circle.finished(2))
-        seen.specs.append(circle.job()["spec"])
-    return seen
+        ends.append(circle.finished(2))
+        specs.append(circle.job()["spec"])
+        circle.begun_again()
+        return Followed(revisions, ends, specs, locked_out, circle.deleted())
+
+
+def locked_out_at_first(plane: ControlPlane, circle: Circle) -> Json:
+    """The base model without the Secret of its repository, and with it."""
+    circle.remove_secret("models")
+    apply(plane, circle.namespace, an_object("BaseModel", BASE, circle.base_spec()))
+    locked_out = circle.ready("SecretNotFound")
+    circle.add_secret("models", git_secrets()["models"])
+    circle.ask_to_look("the Secret is there")
+    circle.ready("Resolved")
+    return locked_out
+
+
+def apply(plane: ControlPlane, namespace: str, document: Json) -> None:
+    plane.kubectl("apply", "-n", namespace, "-f", "-", stdin=document)
 
 
 def test_a_job_of_policy_auto_trains_on_the_new_revision_by_itself(followed: Followed) -> None:
@@ -246,3 +264,12 @@ def test_a_job_of_policy_auto_trains_on_the_new_revision_by_itself(followed: Fol
     assert [run["verdict"] for run in runs] == ["Promote", "Promote"]
     assert followed.ends[1].pointer["runId"] == runs[1]["id"]
     assert followed.specs[0] == followed.specs[1]
+
+
+def test_a_base_model_waits_for_the_secret_of_its_repository(followed: Followed) -> None:
+    assert followed.locked_out["status"] == "False"
+    assert "Secret models" in followed.locked_out["message"]
+
+
+def test_what_is_deleted_while_a_pod_is_at_work_is_ended_and_gone(followed: Followed) -> None:
+    assert followed.left == []
