@@ -211,10 +211,15 @@ class Desk:
 
 @contextlib.contextmanager
 def operated(
-    plane: ControlPlane, namespace: str, *, gpus: int = 0, **settings: Any
+    plane: ControlPlane,
+    namespace: str,
+    *,
+    gpus: int = 0,
+    node: Kubelet | None = None,
+    **settings: Any,
 ) -> Iterator[Desk]:
     """An operator at work and a node, ended at the end of the test."""
-    with Kubelet(plane.api, namespace, gpus=gpus) as kubelet:
+    with node or Kubelet(plane.api, namespace, gpus=gpus) as kubelet:
         desk = Desk(plane, namespace, kubelet, settings)
         try:
             desk.start()

@@ -140,9 +140,12 @@ def _quoted(name: str) -> bytes:
 
 
 class GitServer:
-    """Starts at once; ``close`` ends it. Faults are set on the object while it runs."""
+    """Starts at once; ``close`` ends it. Faults are set on the object while it runs.
 
-    def __init__(self, folder: Path) -> None:
+    It listens on loopback only; ``seen_at`` is where clients find that, if it is elsewhere.
+    """
+
+    def __init__(self, folder: Path, *, seen_at: str = "127.0.0.1") -> None:
         self.folder = folder
         self.repositories: dict[str, GitRepository] = {}
         self.objects: dict[str, bytes] = {}
@@ -171,6 +174,7 @@ class GitServer:
             f"http://127.0.0.{number}:{server.server_port}"
             for number, server in enumerate(self._servers, start=1)
         )
+        self.url = self.url.replace("127.0.0.1", seen_at)
 
     def repository(self, name: str, **users: str) -> GitRepository:
         """A new, empty repository that allows filters."""

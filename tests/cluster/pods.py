@@ -127,10 +127,14 @@ class Kubelet:
     def _watch(self) -> None:
         try:
             while not self._stopping.wait(0.1):
-                if not self.holds_deleted:
-                    self._end_deleted()
+                self._tend()
         except Exception as error:  # noqa: BLE001 - told at the end, in the test's own thread
             self._errors.append(error)
+
+    def _tend(self) -> None:
+        """What the node does again and again."""
+        if not self.holds_deleted:
+            self._end_deleted()
 
     def _end_deleted(self) -> None:
         path = f"{self._pods}?fieldSelector=spec.nodeName%3D{self.node}&resourceVersion=0"

@@ -52,6 +52,11 @@ class Process:
         """Whether it still runs."""
         return self._process.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs, negative after a signal."""
+        return self._process.poll()
+
     def check(self) -> None:
         """Complain if it no longer runs.
 

@@ -46,7 +46,7 @@ def _tenant(fixtures: dict[str, Any]) -> Tenant | None:
 @pytest.fixture(scope="session")
 def installed() -> Iterator[Installation]:
     """Tunekeeper on a node, ready."""
-    plane = node.control_plane(early=sorted(installation.CRDS.glob("*jobs.yaml")))
+    plane = node.control_plane(early=sorted(installation.CRDS.glob("*s.yaml")))
     with plane:
         joined = node.join(plane)
         installation.load_images(joined)

@@ -15,9 +15,9 @@ def collect(plane: ControlPlane, namespace: str, name: str) -> Path:
     top = os.environ.get(EVIDENCE_ENV) or tempfile.mkdtemp(prefix="tunekeeper-e2e-failed-")
     place = Path(top) / name
     place.mkdir(parents=True, exist_ok=True)
-    _write(place / "objects.txt", plane, "get", "ftj,job,pod", "-A", "-o", "wide")
+    _write(place / "objects.txt", plane, "get", "basemodel,ftj,job,pod", "-A", "-o", "wide")
     _write(place / "events.txt", plane, "get", "events", "-A", "--sort-by=.lastTimestamp")
-    _write(place / "jobs.yaml", plane, "get", "ftj", "-n", namespace, "-o", "yaml")
+    _write(place / "jobs.yaml", plane, "get", "basemodel,ftj", "-n", namespace, "-o", "yaml")
     _write(place / "pods.yaml", plane, "get", "job,pod", "-n", namespace, "-o", "yaml")
     for where in (SYSTEM, namespace):
         _write_logs(place, plane, where)

@@ -4,9 +4,11 @@ Nothing here may be skipped: a program that is missing is built, and what cannot
 error that says what to do. Run it in one process (``-n 0``): each would start its own servers.
 """
 
+import functools
 import re
 import secrets
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -61,8 +63,21 @@ def controller_kubeconfig(plane: ControlPlane) -> Path:
 @pytest.fixture
 def namespace(plane: ControlPlane, request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh namespace under enforced restricted pod security, removed at the end."""
+    with made_namespace(plane, request.node.name) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def new_namespace(plane: ControlPlane) -> Callable[[str], AbstractContextManager[str]]:
+    """The same for what several tests look at."""
+    return functools.partial(made_namespace, plane)
+
+
+@contextmanager
+def made_namespace(plane: ControlPlane, title: str) -> Iterator[str]:
+    """Named after the title."""
     plane.check()
-    stem = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:40].strip("-")
+    stem = re.sub(r"[^a-z0-9]+", "-", title.lower())[:40].strip("-")
     name = f"{stem}-{secrets.token_hex(3)}"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     plane.api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
