@@ -91,6 +91,14 @@ def test_a_better_one_after_a_spec_change_moves_the_anchor_to_itself(tmp_path):
     assert in_use(tmp_path).anchor == run_id(3)
 
 
+def test_one_that_is_better_than_the_run_in_use_alone_leaves_the_anchor(tmp_path):
+    retrained(tmp_path, 1, 300, items=MANY)
+    retrained(tmp_path, 2, 300 - STEP, items=MANY)
+    result = retrained(tmp_path, 3, 296, items=MANY, lora={"rank": 8})
+    assert result.details.evaluation.comparisons[-1].require == "Better"
+    assert (in_use(tmp_path).run_id, in_use(tmp_path).anchor) == (run_id(3), run_id(1))
+
+
 def test_a_persons_pin_moves_the_anchor_to_that_run(tmp_path):
     retrained(tmp_path, 1, 300)
     assert retrained(tmp_path, 2, 260).outcome.verdict == "Reject"
