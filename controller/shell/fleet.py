@@ -107,7 +107,7 @@ def samples(status: FineTuneJobStatus) -> Iterator[Sample]:
     yield from of_evaluation(status)
     yield "gpu_seconds", "", status.cost.gpu_seconds if status.cost else 0.0
     current = find(status.conditions, ConditionType.BASE_MODEL_CURRENT)
-    if current is not None:
+    if current is not None and current.status != "Unknown":
         yield "base_model_behind", "", float(current.status == "False")
     yield "promoted_sequence", "", float(status.promoted.sequence if status.promoted else 0)
 
