@@ -193,7 +193,10 @@ def is_retrain_due(observed: Observed) -> bool:
 
 def standing(turn: Turn) -> Standing | None:
     """None: nothing can be said, since the run's base model is not known or not comparable."""
-    run = turn.status.run
+    run, name = turn.status.run, turn.observed.job.spec.base_model.name
+    if run is not None and name is not None and turn.observed.base_model is None:
+        text = f"there is no BaseModel {name}, so nobody looks for newer revisions; create it"
+        return Standing("Unknown", Reason.BASE_MODEL_NOT_FOUND, text)
     if run is None or run.base_model is None or not _is_comparable(turn, run.base_model):
         return None
     move = _move(turn)

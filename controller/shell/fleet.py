@@ -142,7 +142,7 @@ def of_evaluation(status: FineTuneJobStatus) -> Iterator[Sample]:
 def of_base_model(status: FineTuneJobStatus) -> Iterator[Sample]:
     """How the run stands to its base model; nothing before that is known."""
     current = find(status.conditions, ConditionType.BASE_MODEL_CURRENT)
-    if current is not None:
+    if current is not None and current.status != "Unknown":
         yield "base_model_behind", "", float(current.status == "False")
     if status.last_retrain_time is not None:
         yield "last_retrain_timestamp_seconds", "", status.last_retrain_time.timestamp()

@@ -142,6 +142,8 @@ class Handler(BaseHTTPRequestHandler):
             others.pop(0)()
 
     def _answer_git(self, path: str, body: bytes) -> None:
+        if self.query == "service=git-receive-pack":
+            self._let("before_refs")
         with subprocess.Popen(
             ["git", "http-backend"],  # noqa: S607 - the distribution's
             env=self._cgi(path, len(body)),

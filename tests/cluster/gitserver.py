@@ -151,6 +151,8 @@ class GitServer:
         self.objects: dict[str, bytes] = {}
         """What LFS keeps, by sha256."""
         self.seen: list[Seen] = []
+        self.before_refs: list[Callable[[], object]] = []
+        """Each is called once, between a client's reading and what it hears to push onto."""
         self.before_push: list[Callable[[], object]] = []
         """Each is called once, when a client has asked what it would push onto."""
         self.at_push: list[Callable[[], object]] = []

@@ -5,6 +5,7 @@ import zlib
 import pytest
 from cluster.gitserver import GitServer, git
 
+from trainer.git import unpack as unpacking
 from trainer.git.store import Store
 from trainer.git.unpack import PackError, unpack
 
@@ -71,3 +72,48 @@ def test_content_that_is_larger_than_it_says_is_noticed(tmp_path):
     pack = b"PACK\0\0\0\2\0\0\0\1" + bytes([3 << 4 | 4]) + zlib.compress(bytes(50 << 20))
     with pytest.raises(PackError, match="another size"):
         unpack(iter([pack]), Store(tmp_path))
+
+
+BLOB, TREE, BY_NAME = 3, 2, 7
+EMPTY = bytes.fromhex("e69de29bb2d1d6434b8b29ae775ad8c2e48c5391")
+
+
+def packed(*objects: tuple[int, int, bytes, bytes]) -> bytes:
+    """Objects as kind, the size that is said, what stands before the content, the content."""
+    made = b"PACK\0\0\0\2" + len(objects).to_bytes(4)
+    for kind, size, before, content in objects:
+        first, rest = size & 15 | kind << 4, size >> 4
+        made += bytes([first | 128 if rest else first]) + (number(rest) if rest else b"")
+        made += before + zlib.compress(content)
+    return made
+
+
+def number(value: int) -> bytes:
+    low, rest = value & 127, value >> 7
+    return bytes([low | 128]) + number(rest) if rest else bytes([low])
+
+
+HOSTILE = [
+    pytest.param(packed((TREE, 1 << 40, b"", b"")), "too large", id="a tree of a terabyte"),
+    pytest.param(
+        packed((BLOB, 0, b"", b""), (BY_NAME, 7, EMPTY, b"\0" + number(1 << 40))),
+        "too large an object",
+        id="a difference that makes a terabyte",
+    ),
+    pytest.param(
+        packed((BLOB, 1 << 300, b"", b"")), "number is too large", id="a size without an end"
+    ),
+]
+
+
+@pytest.mark.parametrize(("pack", "words"), HOSTILE)
+def test_what_would_fill_the_memory_is_refused(tmp_path, pack, words):
+    with pytest.raises(PackError, match=words):
+        unpack(pieces(pack, 1 << 16), Store(tmp_path))
+
+
+def test_differences_are_counted_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(unpacking, "HELD_BYTES", 2500)
+    one = (BY_NAME, 1000, EMPTY, bytes(1000))
+    with pytest.raises(PackError, match="too large"):
+        unpack(pieces(packed(one, one, one), 999), Store(tmp_path))

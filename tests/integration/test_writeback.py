@@ -117,6 +117,15 @@ def test_a_push_branch_is_rebuilt_on_the_branch(write, repository):
     assert repository.changed(PUSH) == ["jobs/deep/two.yml", "jobs/one.yaml"]
 
 
+def test_a_push_branch_is_rebuilt_although_only_the_head_moved(write, repository):
+    first = write(push_branch=PUSH)
+    tree = repository.git("rev-parse", "main^{tree}")
+    head = repository.git("commit-tree", "-p", "main", "-m", "nothing", tree)
+    repository.move("main", head)
+    assert write(push_branch=PUSH).commit != first.commit
+    assert repository.show("%P", PUSH) == head
+
+
 def test_a_push_branch_that_is_right_is_not_pushed_again(write, server):
     first = write(push_branch=PUSH)
     again = write(push_branch=PUSH)
@@ -140,7 +149,7 @@ def test_after_a_merge_there_is_nothing_to_do(write, repository, server):
 
 
 @pytest.mark.parametrize("push_branch", [None, PUSH], ids=["direct", "push branch"])
-@pytest.mark.parametrize("moment", ["before_push", "at_push"])
+@pytest.mark.parametrize("moment", ["before_refs", "before_push", "at_push"])
 def test_a_second_writer_who_is_faster_loses_nothing(
     write, repository, server, moment, push_branch
 ):
@@ -343,6 +352,28 @@ def test_two_thousand_files_take_few_requests(write, repository, server, filters
     server.seen.clear()
     assert write().changed_files == 3
     assert len(server.seen) <= 8
+
+
+def test_directories_that_hold_one_another_are_given_up(write, repository):
+    tree = repository.tree([f"040000 tree {repository.git('rev-parse', 'main:jobs')}\tjobs"])
+    for _ in range(9):
+        tree = repository.tree([f"040000 tree {tree}\t{name}" for name in "abcdefghij"])
+    root = repository.tree([f"040000 tree {tree}\tjobs"])
+    repository.move("main", repository.git("commit-tree", "-m", "bomb", root))
+    refuse(write, FailureClass.INVALID_SPEC, "more than 100000 files below jobs; give a path")
+
+
+def test_a_manifest_that_is_none_by_its_size_is_left(write, repository):
+    repository.commit({"jobs/large.yaml": manifest() + b"#" * (16 << 20)})
+    assert write().changed_files == 2
+
+
+def test_a_login_in_the_address_of_a_mirror_is_in_no_message(write, repository, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", f"https://grace:{PASSWORD}@mirror.acme.dev")
+    write()
+    body = repository.show("%b")
+    assert f"https://mirror.acme.dev/acme/tiny/commit/{NEW}" in body
+    assert PASSWORD not in body
 
 
 def test_little_of_a_large_repository_is_fetched(write, repository, server):

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from trainer.contract.base import Wire
-from trainer.contract.outcome import Cost
+from trainer.contract.outcome import Cost, Move
 from trainer.contract.verdict import ArmScore, Comparison, Verdict
 
 RunState = Literal["Begun", "Prepared", "Trained", "Answered", "Judged"]
@@ -27,15 +27,6 @@ class Cause(StrEnum):
     BASE = "BaseMoved"
     RERUN = "Rerun"
     UNKNOWN = "NotRecorded"
-
-
-class Move(Wire):
-    """One move of the pointer."""
-
-    sequence: int
-    run_id: str
-    time: str = ""
-    by: str = Field(default="", description="Policy, Pin or Unpin; empty: not recorded.")
 
 
 class BaseRecord(Wire):

@@ -82,6 +82,16 @@ MoveBy = Literal["Policy", "Pin", "Unpin"]
 """What moved the pointer: promotion.policy, promotion.pin, or that the pin was removed."""
 
 
+class Move(Wire):
+    """One change of the adapter in use."""
+
+    sequence: int
+    run_id: str
+    time: str
+    by: MoveBy
+    verdict: str = Field(default="", description="Of that run at the time; empty: not judged then.")
+
+
 class Promoted(Wire):
     """The adapter in use: status.promoted, and the head of promoted.json."""
 

@@ -96,7 +96,7 @@ class Lfs:
     def _offer(self, name: str, document: bytes) -> Mapping[str, Any]:
         try:
             found = json.loads(document)["objects"][0]
-        except (ValueError, KeyError, IndexError, TypeError):
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             found = None
         if not isinstance(found, dict):
             self._without_lfs(name)

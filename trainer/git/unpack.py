@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from dulwich.errors import GitProtocolError
 from dulwich.pack import apply_delta
 
-from trainer.git.store import KINDS, Store
+from trainer.git.store import BLOB, KINDS, Store
 
 OFFSET_DELTA, NAME_DELTA = 6, 7
 NAME_BYTES = 20
 OUT_BYTES = 1 << 20
+HELD_BYTES = 256 << 20
+"""Of trees, commits and differences, which are in memory; a commit's are a few megabytes."""
+WHOLE_BYTES = 512 << 20
+"""Of a file that a difference makes of another: Git makes none of larger (bigFileThreshold)."""
+MAX_SHIFT = 63
 
 
 class PackError(GitProtocolError):
@@ -98,9 +103,12 @@ def unpack(blocks: Iterator[bytes], store: Store) -> None:
     """
     feed = Feed(blocks)
     places: dict[int, bytes] = {}
-    deltas = []
+    deltas, held = [], 0
     for _ in range(count_of(feed)):
         header = header_of(feed)
+        held += header.size if header.kind != BLOB else 0
+        if held > HELD_BYTES:
+            raise PackError("its trees and differences are too large")
         content = feed.inflated(header.size)
         if header.kind in KINDS:
             places[header.offset] = store.add(header.kind, header.size, content)
@@ -123,10 +131,19 @@ def apply(delta: Delta, places: dict[int, bytes], store: Store) -> bool:
     base = delta.base if isinstance(delta.base, bytes) else places.get(delta.base, b"")
     if not base or not store.has(base):
         return False
+    if max(sizes_of(delta.content)) > WHOLE_BYTES:
+        raise PackError("a difference is to too large an object")
     chunks = apply_delta(store.content(base), delta.content)
     size = sum(map(len, chunks))
     places[delta.offset] = store.add(store.kind(base), size, chunks)
     return True
+
+
+def sizes_of(delta: bytes) -> tuple[int, int]:
+    """Of what a difference refers to, and of what it makes; its content begins with them."""
+    feed = Feed(iter([delta]))
+    first, second = (number_of(feed, feed.exactly(1)[0], 7) for _ in range(2))
+    return first, second
 
 
 def count_of(feed: Feed) -> int:
@@ -141,11 +158,7 @@ def header_of(feed: Feed) -> Header:
     """Kind, size and what it refers to."""
     offset = feed.offset
     byte = feed.exactly(1)[0]
-    kind, size, shift = byte >> 4 & 7, byte & 15, 4
-    while byte & 128:
-        byte = feed.exactly(1)[0]
-        size |= (byte & 127) << shift
-        shift += 7
+    kind, size = byte >> 4 & 7, number_of(feed, byte, 4)
     if kind == OFFSET_DELTA:
         return Header(offset, kind, size, offset - distance_of(feed))
     if kind == NAME_DELTA:
@@ -153,6 +166,22 @@ def header_of(feed: Feed) -> Header:
     if kind not in KINDS:
         raise PackError("an object is of no known kind")
     return Header(offset, kind, size)
+
+
+def number_of(feed: Feed, byte: int, bits: int) -> int:
+    """A number that begins with so many bits of a byte; seven more in each that follows.
+
+    Raises:
+        PackError: it is none that Git writes.
+    """
+    number, shift = byte & (1 << bits) - 1, bits
+    while byte & 128:
+        if shift > MAX_SHIFT:
+            raise PackError("a number is too large")
+        byte = feed.exactly(1)[0]
+        number |= (byte & 127) << shift
+        shift += 7
+    return number
 
 
 def distance_of(feed: Feed) -> int:

@@ -5,11 +5,11 @@ what it is held against, so it is held against the best that was ever promoted, 
 """
 
 from trainer.contract.failures import FailureClass
-from trainer.contract.outcome import MoveBy, Promoted
+from trainer.contract.outcome import Move, MoveBy, Promoted
 from trainer.errors import StageError
 from trainer.store import layout
 from trainer.store.base import ConditionError, MissingError, Store
-from trainer.store.pointerfile import MAX_MOVES, Move, PointerFile
+from trainer.store.pointerfile import MAX_MOVES, PointerFile
 
 Tagged = tuple[PointerFile | None, str | None]
 

@@ -48,6 +48,8 @@ class Challenge:
 
     rival: Rival | None
     notes: Sequence[str] = ()
+    best: Rival | None = None
+    """The anchor, where the candidate can be compared with it, whatever the gate asks against."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,21 @@ def challenge(contest: Contest, bar: Bar) -> Challenge:
         return Challenge(None)
     require = setting if setting != "Auto" else _required(contest, bar.against)
     found = _held_against(contest, _opponents(contest, bar, require), require)
+    if require == "Better" and bar.anchor not in ("", bar.against):
+        found = replace(found, best=_compare(contest, bar.anchor, "NotWorse").rival)
     notes = [_base_note(contest, bar.against), *found.notes]
     return replace(found, notes=[note for note in notes if note])
 
 
-def next_anchor(run_id: str, rival: Rival | None) -> str:
-    """What a promoted run leaves as the anchor: itself, or what it was not better than."""
-    if rival is None or rival.gate.require == "Better":
+def next_anchor(run_id: str, best: Rival | None) -> str:
+    """What a promoted run leaves as the anchor: itself, or what it was not better than.
+
+    A run that is better than the one in use may still be worse than the best: the anchor stays
+    there, or changes of the spec and of the base in turn would lose a margin each time.
+    """
+    if best is None:
         return run_id
-    return rival.run_id if sum(rival.scores) > sum(rival.tuned) else run_id
+    return best.run_id if sum(best.scores) > sum(best.tuned) else run_id
 
 
 def _opponents(contest: Contest, bar: Bar, require: Require) -> list[str]:
@@ -92,7 +100,8 @@ def _held_against(contest: Contest, opponents: Sequence[str], require: Require) 
         notes += found.notes
         if found.rival is not None:
             is_anchor = len(opponents) > 1 and run_id == opponents[0]
-            return Challenge(found.rival, [_anchored(run_id), *notes] if is_anchor else notes)
+            said = [_anchored(run_id), *notes] if is_anchor else notes
+            return Challenge(found.rival, said, best=found.rival)
     return Challenge(None, notes)
 
 

@@ -238,7 +238,7 @@ def _bid(case: Case, judgement: Judgement) -> Bid:
         seen=case.seen,
         own=own,
         verdict=judgement.verdict,
-        anchor=next_anchor(ctx.request.run_id, case.challenge.rival) if is_promoted else "",
+        anchor=next_anchor(ctx.request.run_id, case.challenge.best) if is_promoted else "",
         work=ctx.work,
         now=_now(ctx),
     )

@@ -34,7 +34,7 @@ class Side:
     def told(self) -> DiffSide:
         """As the history tells it, but for its place in it."""
         pointer, _ = read_pointer(self.store)
-        moves = pointer.history() if pointer else []
+        moves = pointer.history if pointer else []
         known = Known({}, moves, pointer.run_id if pointer else "")
         lineage, reports = self.record.lineage, self.record.reports
         number = lineage.run if lineage else min((one.run for one in reports), default=0)

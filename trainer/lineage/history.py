@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from trainer.contract.lineage import BaseRecord, Cause, History, HistoryRun, Move
+from trainer.contract.lineage import BaseRecord, Cause, History, HistoryRun
+from trainer.contract.outcome import Move
 from trainer.contract.verdict import Comparison, Judgement
 from trainer.errors import StageError
 from trainer.judge.evidence import PROMOTED
@@ -44,7 +45,7 @@ def read_history(store: Store) -> History:
     records = read_records(store, runs)
     recipes, ledger_problem = _recipes(store)
     pointer, pointer_problem = read_pointer(store)
-    moves = pointer.history() if pointer else []
+    moves = pointer.history if pointer else []
     known = Known(recipes, moves, pointer.run_id if pointer else "")
     owner = _owner(store)
     return History(

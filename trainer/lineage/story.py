@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import groupby
 
-from trainer.contract.lineage import BaseRecord, Cause, History, HistoryRun, Move
+from trainer.contract.lineage import BaseRecord, Cause, History, HistoryRun
+from trainer.contract.outcome import Move
 from trainer.report.units import count
 
 SHORT = 12

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from trainer.contract.lineage import Fault, Finding
 from trainer.data.plan import PreparedPlan
 from trainer.data.publish import dataset_digest, run_id_from
-from trainer.lineage.pointer import Pointer
 from trainer.lineage.record import RunRecord, parsed, read_manifests
 from trainer.store import layout
 from trainer.store.base import Store
 from trainer.store.checked import digest_names
 from trainer.store.manifest import BaseBinding, EvaluationManifest, Lineage
+from trainer.store.pointerfile import PointerFile
 
 PLAN = "prepared/plan.json"
 EVALUATION = re.compile(r"^evaluations/([^/]+)/(verdict|manifest)\.json$")
@@ -206,7 +206,7 @@ def _plain(sha256: str) -> str:
     return sha256.removeprefix("sha256:")
 
 
-def pointer_findings(pointer: Pointer, runs: Sequence[Vouched]) -> Iterator[Finding]:
+def pointer_findings(pointer: PointerFile, runs: Sequence[Vouched]) -> Iterator[Finding]:
     """Where promoted.json and the run that it names do not agree."""
     record = next((each.record for each in runs if each.record.id == pointer.run_id), None)
     if record is None or record.manifest is None:

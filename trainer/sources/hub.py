@@ -30,7 +30,7 @@ from trainer.sources.gather import Shelf, stock
 from trainer.sources.hub_errors import FIELD, hub_errors, refuse_offline
 from trainer.sources.listing import Listed, without
 from trainer.store.checked import digest_names
-from trainer.store.secrets import SecretFiles
+from trainer.store.secrets import SecretFiles, without_login
 
 TIMEOUT_S = 10
 """Without an answer, or without a byte more of it."""
@@ -60,10 +60,15 @@ class HubRevision:
         """What a message calls it."""
         return f"{self.repo} at revision {self.revision}"
 
+    @property
+    def shown(self) -> str:
+        """The Hub in a message; ``HF_ENDPOINT`` of a mirror may hold a login."""
+        return without_login(self.endpoint)
+
     def look_up(self) -> ModelInfo:
         """What is there, in one answer: the commit, and size and digest of every file."""
         api = HfApi(endpoint=self.endpoint, token=self.token)
-        with hub_errors(self.endpoint, self.place):
+        with hub_errors(self.shown, self.place):
             info = api.model_info(
                 self.repo, revision=self.revision, files_metadata=True, timeout=TIMEOUT_S
             )
@@ -77,7 +82,7 @@ class HubRevision:
         if start:
             headers["Range"] = f"bytes={start}-"
         with (
-            hub_errors(self.endpoint, f"{name} of {self.place}"),
+            hub_errors(self.shown, f"{name} of {self.place}"),
             get_session().stream("GET", url, headers=headers, timeout=TIMEOUT_S) as response,
         ):
             hf_raise_for_status(response)
@@ -88,7 +93,7 @@ class HubRevision:
     def differs(self, name: str) -> StageError:
         """A commit's files never change, so something on the way did it."""
         message = (
-            f"{FIELD}: {name} of {self.place} came with another content than {self.endpoint} "
+            f"{FIELD}: {name} of {self.place} came with another content than {self.shown} "
             f"lists; see what changes it on the way (a proxy, a mirror)"
         )
         return StageError(FailureClass.UNAVAILABLE, message)
@@ -138,7 +143,7 @@ def resolve_hub(wanted: Wanted, source: HuggingFaceSource) -> ResolvedModel:
 
 def ask_hub(wanted: Wanted, asked: HubRevision) -> tuple[HubRevision, dict[str, str], str]:
     """Have the files of the commit that a branch, tag or commit stands for now; and its license."""
-    refuse_offline(asked.endpoint, asked.place)
+    refuse_offline(asked.shown, asked.place)
     info = tried_again(asked.look_up, wanted.transfer)
     there = replace(asked, revision=str(info.sha))
     if COMMIT.fullmatch(asked.revision):

@@ -33,7 +33,7 @@ def look_hub(look: Look, source: HuggingFaceSource) -> ModelRevision:
     """
     token = token_of(look.secrets, source)
     branch = HubRevision(constants.ENDPOINT, source.repo, source.branch, token=token)
-    refuse_offline(branch.endpoint, branch.place)
+    refuse_offline(branch.shown, branch.place)
     info = tried_again(branch.look_up, look.transfer)
     there = replace(branch, revision=str(info.sha))
     if look.known is not None and look.known.revision == there.revision:

@@ -2,20 +2,9 @@
 
 from pydantic import Field
 
-from trainer.contract.base import Wire
-from trainer.contract.outcome import MoveBy, Promoted
+from trainer.contract.outcome import Move, Promoted
 
 MAX_MOVES = 50
-
-
-class Move(Wire):
-    """One change of the adapter in use."""
-
-    sequence: int
-    run_id: str
-    time: str
-    by: MoveBy
-    verdict: str = Field(default="", description="Of that run at the time; empty: not judged then.")
 
 
 class PointerFile(Promoted):

@@ -3,6 +3,7 @@
 Owns what is said when a Secret or a key of it is missing; no message holds a value.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from trainer.store.paths import storage_errors
 Role = Literal["base", "dataset", "output", "git"]
 
 MAX_KEYS_SHOWN = 10
+LOGIN = re.compile(r"^(\w+://)[^/@]*@")
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,8 @@ def _no_key(name: str, key: str, field: str, found: dict[str, str]) -> StageErro
     fault = "an empty" if key in found else "no"
     message = f"{field}: Secret {name} has {fault} key {key}; add it (the Secret's keys: {there})"
     return StageError(FailureClass.SECRET_NOT_FOUND, message)
+
+
+def without_login(text: str) -> str:
+    """A URL without the user and password that somebody may have put into it."""
+    return LOGIN.sub(r"\1", text)

@@ -1,7 +1,6 @@
 """What a run was made from and with, gathered for its manifests. Pure but for library versions."""
 
 import platform
-import re
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
@@ -11,10 +10,10 @@ from trainer.contract.request import StageRequest
 from trainer.contract.spec import RunSpec
 from trainer.data.plan import PreparedPlan
 from trainer.store.manifest import Lineage
+from trainer.store.secrets import without_login
 
 LIBRARIES = ("tunekeeper", "torch", "transformers", "peft", "tokenizers", "safetensors", "numpy")
 
-LOGIN = re.compile(r"^(\w+://)[^/@]*@")
 SECTIONS = ("baseModel", "dataset", "method", "lora", "quantization", "training", "evaluation")
 JUDGED = (
     "confidencePercent minDelta smallestEffect targetScore whenNotNeeded againstPromoted looks "
@@ -75,11 +74,6 @@ def _fields(value: JsonValue, path: str) -> Iterator[tuple[str, JsonValue]]:
             yield from _fields(below, f"{path}.{key}" if path else key)
     else:
         yield path, without_login(value) if isinstance(value, str) else value
-
-
-def without_login(text: str) -> str:
-    """A URL without the user and password that somebody may have put into it."""
-    return LOGIN.sub(r"\1", text)
 
 
 def library_versions() -> dict[str, str]:

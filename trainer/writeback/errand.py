@@ -5,6 +5,7 @@ import os
 from trainer.contract.errand import WriteBackRequest
 from trainer.errand import ErrandContext, ErrandResult, outcome_of
 from trainer.lastword import MAX_TEXT
+from trainer.store.secrets import without_login
 from trainer.writeback.message import HUB
 from trainer.writeback.rounds import write
 from trainer.writeback.scan import some
@@ -26,7 +27,7 @@ def write_back(context: ErrandContext[WriteBackRequest]) -> ErrandResult:
         scratch=context.work,
         transfer=context.transfer,
         now=context.now(),
-        hub=os.environ.get(ENDPOINT_ENV, HUB),
+        hub=without_login(os.environ.get(ENDPOINT_ENV) or HUB),
     )
     written = write(task)
     left = f"not followed: {some(written.foreign)}" if written.foreign else ""

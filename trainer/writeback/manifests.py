@@ -13,6 +13,11 @@ from dulwich.objects import Blob, ObjectID, ShaFile, Tree
 from trainer.git.objects import Objects
 
 SUFFIXES = (b".yaml", b".yml")
+MAX_ENTRIES = 100_000
+"""Files and directories below a path. Ten directories that hold one another's names ten times make
+ten thousand million files of a repository of a few hundred bytes."""
+MAX_BYTES = 16 << 20
+"""Of a manifest; an API server takes no object of two megabytes, and a file may hold several."""
 Path = tuple[bytes, ...]
 """Names from the root on; they need not be UTF-8."""
 
@@ -48,10 +53,17 @@ def find_directory(objects: Objects, root: bytes, path: Path) -> Tree | None:
 
 
 def manifests(objects: Objects, directory: Tree, path: Path) -> Iterator[Manifest]:
-    """Those in and below a directory, in the order of the tree."""
-    waiting = [(path, directory)]
+    """Those in and below a directory, in the order of the tree.
+
+    Raises:
+        OverflowError: there are too many to look through.
+    """
+    waiting, seen = [(path, directory)], 0
     while waiting:
         above, tree = waiting.pop()
+        seen += len(tree)
+        if seen > MAX_ENTRIES:
+            raise OverflowError
         for entry in tree.items():
             here = (*above, entry.path)
             if stat.S_ISDIR(entry.mode):

@@ -20,11 +20,13 @@ BaseModel $namespace/$name has a new revision.
 - Content: $digests
 - Source: $link
 
-The jobs in these files train again on it once this is merged. What they have promoted stays
-until something better comes out of that:
+Once this is merged, those jobs in these files that were never trained on this content train on it.
+What they have promoted stays until something better comes out of that:
 
 $files
 """)
+"""Which of them were, only their outputs know: a new BaseModel does not know what was there before,
+so that nothing but a README may lie between the two."""
 
 
 def message_of(request: WriteBackRequest, files: Sequence[str], hub: str = HUB) -> str:

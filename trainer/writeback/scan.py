@@ -3,11 +3,21 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from dulwich.objects import Tree
+
 from trainer.contract.errand import Cause
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 from trainer.git.objects import Objects
-from trainer.writeback.manifests import Manifest, Path, find_directory, manifests, text_of
+from trainer.writeback.manifests import (
+    MAX_BYTES,
+    MAX_ENTRIES,
+    Manifest,
+    Path,
+    find_directory,
+    manifests,
+    text_of,
+)
 from trainer.writeback.markers import Problem, Rewritten, rewrite
 from trainer.writeback.task import Task, refused
 
@@ -44,16 +54,26 @@ def scan(task: Task, objects: Objects, root: bytes) -> Findings:
     if directory is None:
         reason = f"branch {task.git.branch} has no directory {task.git.path}; correct .path"
         raise task.place.error(FailureClass.NOT_FOUND, reason)
-    there = list(manifests(objects, directory, task.path))
+    there = listed(task, objects, directory)
     objects.bring(manifest.blob for manifest in there)
     findings = Findings()
     for manifest in there:
         task.transfer.on_bytes(0)
-        text = text_of(objects.blob(manifest.blob))
+        is_one = objects.path(manifest.blob).stat().st_size <= MAX_BYTES
+        text = text_of(objects.blob(manifest.blob)) if is_one else None
         if text is not None:
             findings.add(manifest, text, rewrite(text, task.own, task.revision))
     check(task, findings)
     return findings
+
+
+def listed(task: Task, objects: Objects, directory: Tree) -> list[Manifest]:
+    """Every manifest below the path."""
+    try:
+        return list(manifests(objects, directory, task.path))
+    except OverflowError:
+        reason = f"there are more than {MAX_ENTRIES} files below {task.git.path}; give a path that "
+        raise refused(task.place.says(f"{reason}has fewer, in .path")) from None
 
 
 def check(task: Task, findings: Findings) -> None:

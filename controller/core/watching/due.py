@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from controller.api.basemodel import ErrandFailure
 from controller.api.meta import CHECK_ANNOTATION
+from controller.core.watching.failures import MAX_ASKED_S
 from controller.core.watching.source import target_hash
 from controller.core.watching.turn import BaseTurn
 from trainer.contract.errand import Errand
@@ -14,6 +16,8 @@ MAX_CHECK = 256
 """Of the annotation's value; an API server bounds only all annotations together."""
 
 JITTER = 0.1
+CLOCK_SKEW = timedelta(seconds=1)
+"""By which another replica's clock may be ahead; what is later was written by one that lied."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def look_due_at(turn: BaseTurn) -> datetime:
     if asked_check(turn) is not None:
         return now
     if failure is not None:
-        return failure.not_before or now
+        return _after_pause(turn, failure)
     if not turn.is_of_this_source:  # never looked at, or never there
         return now
     return min(_regular(turn))
@@ -57,7 +61,7 @@ def write_back_due_at(turn: BaseTurn) -> datetime | None:
     if written is not None and (written.revision, written.target_hash) == wanted:
         return None
     failure = turn.status.write_back_failure
-    return (failure.not_before if failure else None) or turn.observed.now
+    return _after_pause(turn, failure) if failure is not None else turn.observed.now
 
 
 def asked_check(turn: BaseTurn) -> str | None:
@@ -80,6 +84,14 @@ def jitter(uid: str) -> float:
     return 1 + JITTER * (2 * int.from_bytes(digest[:4]) / 0xFFFFFFFF - 1)
 
 
+def _after_pause(turn: BaseTurn, failure: ErrandFailure) -> datetime:
+    """A pause that is longer than any is the word of a clock that was set back since."""
+    now, period_s = turn.observed.now, turn.observed.base.spec.poll_period_seconds
+    longest = timedelta(seconds=max(MAX_ASKED_S, period_s))
+    asked = failure.not_before
+    return asked if asked is not None and asked <= now + longest else now
+
+
 def _regular(turn: BaseTurn) -> Iterator[datetime]:
     settled = counts_at(turn)
     if settled is not None:
@@ -90,7 +102,7 @@ def _regular(turn: BaseTurn) -> Iterator[datetime]:
 def _poll_at(turn: BaseTurn) -> datetime:
     """A last look that is said to be in the future (a clock was set back) is no last look."""
     now, last, base = turn.observed.now, turn.status.last_check_time, turn.observed.base
-    if last is None or last > now + timedelta(seconds=1):
+    if last is None or last > now + CLOCK_SKEW:
         return now
     period_s = base.spec.poll_period_seconds * jitter(base.metadata.uid)
     return last + timedelta(seconds=period_s)

@@ -10,6 +10,7 @@ from controller.api.basemodel import (
 )
 from controller.api.reasons import Reason
 from controller.core.watching.child import ErrandChild
+from controller.core.watching.due import CLOCK_SKEW
 from controller.core.watching.failures import next_failure
 from controller.core.watching.source import location_hash, target_hash
 from controller.core.watching.turn import BaseTurn
@@ -49,7 +50,10 @@ def _looked(turn: BaseTurn, child: ErrandChild, said: ErrandOutcome) -> BaseTurn
 
 
 def _found(turn: BaseTurn, found: ModelRevision) -> BaseTurn:
-    """The rule by which a revision comes to count."""
+    """The rule by which a revision comes to count.
+
+    A candidate that was first seen in what is the future now is seen anew: a clock was set back.
+    """
     latest, candidate = turn.status.latest, turn.status.candidate
     if latest is not None and found.content_digest == latest.content_digest:
         # The old source's name for it means nothing in a new source; else a README was edited.
@@ -57,7 +61,8 @@ def _found(turn: BaseTurn, found: ModelRevision) -> BaseTurn:
         return turn.saying(latest=kept, candidate=None)
     if latest is None or not turn.is_of_this_source:
         return _count(turn, found)
-    if candidate is None or candidate.content_digest != found.content_digest:
+    is_seen = candidate is not None and candidate.first_seen <= turn.observed.now + CLOCK_SKEW
+    if candidate is None or not is_seen or candidate.content_digest != found.content_digest:
         is_now = turn.observed.base.spec.settle_seconds == 0
         return _count(turn, found) if is_now else turn.saying(candidate=_seen(turn, found))
     return _count(turn, found) if _has_settled(turn, candidate) else turn
@@ -111,6 +116,7 @@ def _written(turn: BaseTurn, said: ErrandOutcome) -> BaseTurn:
         return done
     files = "1 file" if said.changed_files == 1 else f"{said.changed_files} files"
     text = f"revision {latest.revision} in commit {said.commit}, {files}"
+    text = f"{text}; {said.message}" if said.message else text  # markers that were not followed
     return done.telling("Normal", Reason.WRITTEN_BACK, text)
 
 

@@ -119,6 +119,14 @@ def test_the_write_back_is_named_where_there_is_one() -> None:
     )
 
 
+def test_a_base_model_that_is_gone_makes_no_job_current() -> None:
+    scene = judged({"policy": "OnCommit"}).moved("rev-2").settled()
+    gone = replace(scene, base_model=None).settled()
+    assert told(gone) == ("Unknown", "BaseModelNotFound")
+    assert number(gone) == 1
+    assert told(gone.moved("rev-2").settled()) == ("False", "NewRevisionAvailable")
+
+
 def test_the_same_content_under_another_revision_is_no_move() -> None:
     scene = judged()
     base = scene.moved("rev-2").base_model

@@ -5,6 +5,8 @@ from builders.finished import a_base, a_context, finish
 from builders.judge import right, span
 
 from trainer.judge import pointer
+from trainer.judge.evidence import Item
+from trainer.judge.lineage import TrainedRows
 from trainer.judge.stage import judge
 from trainer.store.manifest import TUNED
 
@@ -91,6 +93,14 @@ def test_a_better_one_after_a_spec_change_moves_the_anchor_to_itself(tmp_path):
     assert in_use(tmp_path).anchor == run_id(3)
 
 
+def test_one_that_is_better_than_the_run_in_use_alone_leaves_the_anchor(tmp_path):
+    retrained(tmp_path, 1, 300, items=MANY)
+    retrained(tmp_path, 2, 300 - STEP, items=MANY)
+    result = retrained(tmp_path, 3, 296, items=MANY, lora={"rank": 8})
+    assert result.details.evaluation.comparisons[-1].require == "Better"
+    assert (in_use(tmp_path).run_id, in_use(tmp_path).anchor) == (run_id(3), run_id(1))
+
+
 def test_a_persons_pin_moves_the_anchor_to_that_run(tmp_path):
     retrained(tmp_path, 1, 300)
     assert retrained(tmp_path, 2, 260).outcome.verdict == "Reject"
@@ -134,6 +144,19 @@ def test_an_item_that_either_run_was_trained_on_is_left_out(tmp_path):
     finish(newer, scores, base=base(2), trained_on=[f"test-{n}" for n in range(10, 15)])
     judged = judge(newer).details.evaluation
     assert any("on the 385 test items" in n and "15 more were" in n for n in judged.notes)
+
+
+ROWS = [
+    pytest.param("test-1", "other words", True, id="its id"),
+    pytest.param("train-9", "What now?", True, id="its words under another id"),
+    pytest.param("train-9", "other words", False, id="neither"),
+]
+
+
+@pytest.mark.parametrize(("row", "question", "expected"), ROWS)
+def test_an_item_is_known_to_a_run_that_was_trained_on(row, question, expected):
+    seen = TrainedRows(frozenset([row]), frozenset([(question, "wait")]))
+    assert seen.has(Item("test-1", "", "What now?", "wait")) is expected
 
 
 def test_where_all_common_items_were_trained_on_there_is_no_comparison(tmp_path):

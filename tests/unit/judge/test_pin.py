@@ -79,6 +79,12 @@ def test_removing_the_pin_returns_to_what_the_policy_chose_last(root):
     assert judged(root, THIRD).outcome.sequence == result.outcome.sequence == 4
 
 
+def test_a_new_run_that_passes_once_the_pin_is_gone_is_the_policys_own(root):
+    pinned(root, SECOND, FIRST)
+    judged(root, THIRD, span(5, 100, 100))
+    assert moves(root)[-1] == ("3", "Policy", "Promote")
+
+
 def test_under_manual_a_removed_pin_leaves_the_run_in_use(root):
     manual = {"policy": "Manual"}
     pinned(root, SECOND, FIRST, **manual)

@@ -6,7 +6,8 @@ from builders.outputs import AnOutput, better
 from builders.pages import ACTIVE, LOADING, Page, words
 from hypothesis import HealthCheck, given, settings
 
-from trainer.contract.lineage import BaseRecord, Cause, History, HistoryRun, Move
+from trainer.contract.lineage import BaseRecord, Cause, History, HistoryRun
+from trainer.contract.outcome import Move
 from trainer.lineage.history import read_history
 from trainer.lineage.page import MAX_ROWS, render
 

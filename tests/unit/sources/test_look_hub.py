@@ -11,6 +11,7 @@ from cluster.hubserver import HubServer, ask_this_hub, sibling
 from trainer.contract.errand import Cause
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
+from trainer.sources.hub import HubRevision
 
 REPO = "acme/tiny"
 SOURCE = {"huggingFace": {"repo": REPO}}
@@ -238,6 +239,12 @@ def test_an_answer_that_no_hub_gives_is_not_relied_on(look, hub, lie):
     with pytest.raises(StageError, match="did not answer as a Hub does") as caught:
         look()
     assert caught.value.failure is FailureClass.UNAVAILABLE
+
+
+def test_a_login_in_the_address_of_a_mirror_is_in_no_message():
+    mirror = HubRevision("https://grace:pass-word@mirror.acme.dev", "acme/tiny", "main")
+    assert "https://mirror.acme.dev lists" in mirror.differs("config.json").message
+    assert mirror.shown == "https://mirror.acme.dev"
 
 
 def test_names_that_lead_elsewhere_are_no_part_of_a_model(look, hub, files):

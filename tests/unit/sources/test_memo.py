@@ -69,6 +69,16 @@ def test_a_damaged_memo_is_read_without_harm(files, place, character):
     assert len(memo.text()) <= MAX_MEMO
 
 
+def test_a_memo_that_was_cut_off_is_empty():
+    files = {name: (digest_of(name), 1) for name in "abc"}
+    text = written(files).text()
+    for end in range(len(text) - 4, 1, -4):  # whole groups of Base64: only the length is wrong
+        cut = Memo(text[:end])
+        found = [cut.get(name) for name in files]
+        whole = (end - 1) // 4 * 3 % 41 == 0
+        assert whole or found == [None] * 3
+
+
 def test_a_memo_of_another_version_is_empty():
     memo = Memo()
     memo.put("a", digest_of("a"), 1)

@@ -38,6 +38,8 @@ def test_any_bytes_are_read_without_harm(data):
 def test_a_list_that_is_wrong_about_one_file_is_true_of_none():
     assert is_true({"config.json": A, "w": B}, {"config.json": A, "tokenizer.json": B})
     assert not is_true({"config.json": B, "w": B}, {"config.json": A})
+    both = {"config.json": A, "tokenizer.json": A}
+    assert not is_true({**both, "w": B}, {"config.json": A, "tokenizer.json": B})
 
 
 TIMES = [

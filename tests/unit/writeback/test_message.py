@@ -20,6 +20,11 @@ def test_a_first_revision_has_no_arrow():
     assert f"- Revision: {NEW}\n" in message_of(a_write_back(), [])
 
 
+def test_it_promises_no_training_for_content_that_may_be_known():
+    text = " ".join(message_of(a_write_back(), ["jobs/a.yaml"]).split())
+    assert "those jobs in these files that were never trained on this content" in text
+
+
 def test_a_long_name_gives_way_in_the_subject():
     name = {"namespace": "ml", "name": "x" * 90, "uid": "u"}
     subject = message_of(a_write_back(baseModel=name), []).splitlines()[0]

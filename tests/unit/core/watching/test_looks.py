@@ -258,6 +258,27 @@ def test_a_clock_that_was_set_back_does_not_stop_the_looks():
     assert resolved().passed(-86400).has_live
 
 
+AHEAD_S = 400 * 86400
+
+
+def test_a_clock_that_was_set_back_makes_no_pause_longer_than_any():
+    failed = BaseScene().passed(AHEAD_S).failed(FailureClass.UNAVAILABLE)
+    assert failed.passed(-AHEAD_S).has_live
+
+
+def test_a_clock_that_was_set_back_makes_no_pause_of_a_write_back_longer_than_any():
+    scene = resolved(writeBack=WRITE_BACK).passed(AHEAD_S).failed(FailureClass.UNAVAILABLE)
+    looked = scene.passed(-AHEAD_S).found("a")
+    assert looked.live.errand is Errand.WRITE_BACK
+
+
+def test_a_candidate_of_a_clock_that_was_set_back_settles_from_now_on():
+    scene = resolved().passed(AHEAD_S).found("b").passed(-AHEAD_S).found("b")
+    assert (scene.latest, scene.status.candidate.first_seen) == ("rev-a", scene.now)
+    assert scene.passed(599).has_live is False
+    assert scene.passed(600).found("b").latest == "rev-b"
+
+
 def test_a_failure_with_the_write_back_does_not_stop_the_looks():
     scene = resolved(writeBack=WRITE_BACK).failed(FailureClass.NOT_FOUND, Cause.MARKER_NOT_FOUND)
     assert scene.annotated("now").settled().live.errand is Errand.RESOLVE

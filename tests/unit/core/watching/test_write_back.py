@@ -49,6 +49,12 @@ def test_what_is_there_already_is_no_news():
     assert not scene.has_live
 
 
+def test_markers_that_were_not_followed_are_told_with_the_commit():
+    left = "not followed: jobs/prod.yaml:5: prod:tiny is in another namespace than ml:tiny"
+    scene = resolved().succeeded(commit="c1", changed_files=1, message=left)
+    assert scene.told[-1].message == f"revision rev-a in commit c1, 1 file; {left}"
+
+
 def test_a_changed_section_writes_again():
     scene = written().edited(writeBack=OTHER).settled()
     assert scene.live.errand is Errand.WRITE_BACK
