@@ -5,6 +5,7 @@ from builders.finished import a_base, a_context, finish
 from builders.judge import right, span
 
 from trainer.judge import pointer
+from trainer.judge.basechange import base_change_note
 from trainer.judge.evidence import Item
 from trainer.judge.lineage import TrainedRows
 from trainer.judge.stage import judge
@@ -181,6 +182,15 @@ def test_another_kind_of_base_is_said_and_stops_nothing(tmp_path):
     (note,) = [note for note in result.details.evaluation.notes if "tokenizer" in note]
     assert "a smaller vocabulary (64 after 128 tokens), another tokenizer" in note
     assert "architecture" not in note  # the earlier run's manifest does not tell
+
+
+def test_another_architecture_is_named_where_both_are_known():
+    old = a_base(base(1)).model_copy(update={"architecture": "OldForCausalLM"})
+    new = old.model_copy(update={"architecture": "NewForCausalLM"})
+    note = base_change_note(old, new)
+    assert "another architecture (NewForCausalLM after OldForCausalLM)" in note
+    assert "trained on it from scratch" in note
+    assert base_change_note(old, old) == ""
 
 
 def test_a_base_that_needs_no_tuning_retires_the_adapter_and_leaves_it_in_use(tmp_path):
