@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from controller.api.basemodel import KIND, BaseModelObject
+from controller.api.compute import Resources
 from controller.core.actions import StartErrand
 from controller.core.naming import short_hash
 from controller.shell.kinds import (
@@ -17,7 +18,10 @@ from controller.shell.places import errand_secrets_of
 from controller.shell.template import Json, PodSettings, Workload, manifest, owner_of
 from trainer.contract.errand import Errand, ErrandRequest
 
-ERRAND_REQUESTS: Mapping[str, str] = {"cpu": "100m", "memory": "256Mi"}
+ERRAND_RESOURCES = Resources(
+    requests={"cpu": "100m", "memory": "256Mi"},
+    limits={"memory": "2Gi"},  # a source is a stranger: what it makes us hold is not the node's
+)
 ERRAND_DEADLINE_S: Mapping[Errand, int] = {Errand.RESOLVE: 3600, Errand.WRITE_BACK: 600}
 """A first look may have to hash whole weights; waiting for a place on a node counts."""
 MAX_LABEL = 63
@@ -31,7 +35,7 @@ def errand_manifest(base: BaseModelObject, action: StartErrand, pods: PodSetting
         action.image,
         request,
         errand_secrets_of(request),
-        ERRAND_REQUESTS,
+        ERRAND_RESOURCES,
         deadline_s=ERRAND_DEADLINE_S[request.errand],
     )
     labels = errand_labels(request, action.source_hash)

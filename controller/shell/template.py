@@ -68,8 +68,8 @@ class Workload:
     request: Wire
     secrets: Mapping[str, str]
     """Names of Secrets, by role."""
-    requests: Mapping[str, str]
-    """What is asked for where the spec asks for nothing."""
+    resources: Resources
+    """Where the spec asks for nothing."""
     compute: Compute = field(default_factory=Compute)
     is_train: bool = False
     deadline_s: int | None = None
@@ -92,7 +92,7 @@ def job_manifest(job: FineTuneJob, action: StartStage, pods: PodSettings) -> Jso
         action.image,
         request,
         secrets_of(request.spec),
-        DEFAULT_REQUESTS[request.stage],
+        Resources(requests=dict(DEFAULT_REQUESTS[request.stage])),
         job.spec.compute,
         is_train=request.stage is Stage.TRAIN,
     )
@@ -237,7 +237,7 @@ def _resources(work: Workload) -> Json:
     """As the spec says, else little; GPUs are asked for by ``compute.gpus`` alone."""
     compute = work.compute
     asked = compute.resources if work.is_train else compute.cpu_stage_resources
-    resources = asked or Resources(requests=dict(work.requests))
+    resources = asked or work.resources
     gpu = compute.gpu_resource_name
     requests = {name: value for name, value in resources.requests.items() if name != gpu}
     limits = {name: value for name, value in resources.limits.items() if name != gpu}

@@ -52,7 +52,10 @@ def test_a_look_is_a_small_short_job_of_its_object():
     assert (owner["kind"], owner["uid"], owner["controller"]) == ("BaseModel", UID, True)
     assert (job["spec"]["backoffLimit"], job["spec"]["activeDeadlineSeconds"]) == (0, 3600)
     assert container(job)["command"] == ["python", "-P", "-m", "trainer", "resolve"]
-    assert container(job)["resources"] == {"requests": {"cpu": "100m", "memory": "256Mi"}}
+    assert container(job)["resources"] == {
+        "requests": {"cpu": "100m", "memory": "256Mi"},
+        "limits": {"memory": "2Gi"},
+    }
     security = container(job)["securityContext"]
     assert security["readOnlyRootFilesystem"] is True
     assert security["allowPrivilegeEscalation"] is False
