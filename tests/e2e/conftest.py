@@ -49,8 +49,8 @@ def installed() -> Iterator[Installation]:
     plane = node.control_plane(early=sorted(installation.CRDS.glob("*s.yaml")))
     with plane:
         joined = node.join(plane)
-        installation.load_images(joined)
-        yield installation.install(plane, joined)
+        sizes = installation.load_images(joined)
+        yield installation.install(plane, joined, sizes)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ The images are on the node under the names in the manifests; there is no registr
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ class Installation:
 
     plane: ControlPlane
     node: Node
+    image_bytes: Mapping[str, int]
+    """Size of each image's archive, not compressed."""
 
     def controller_pod(self) -> str:
         """Name of the controller's running pod; empty while there is none."""
@@ -47,15 +50,17 @@ def _is_running(pod: Json) -> bool:
     return pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
 
 
-def load_images(node: Node) -> None:
-    """Import both images, under the names that the manifests ask for.
+def load_images(node: Node) -> dict[str, int]:
+    """Import both images, under the names that the manifests ask for; bytes of each by name.
 
     The archives are deleted unless $TUNEKEEPER_E2E_KEEP_IMAGES is set: they are gigabytes.
     """
+    sizes = {archive.stem: archive.stat().st_size for archive in archives()}
     for archive in archives():
         node.runtime.load(archive)
         if not os.environ.get(KEEP_ENV):
             archive.unlink()
+    return sizes
 
 
 def archives() -> list[Path]:
@@ -72,7 +77,7 @@ def archives() -> list[Path]:
     return found
 
 
-def install(plane: ControlPlane, node: Node) -> Installation:
+def install(plane: ControlPlane, node: Node, image_bytes: Mapping[str, int]) -> Installation:
     """What the README says, and wait until the controller is available."""
     plane.kubectl("apply", "-k", MANIFESTS)
     try:
@@ -80,7 +85,7 @@ def install(plane: ControlPlane, node: Node) -> Installation:
     except TimeoutError as error:
         said = plane.kubectl("describe", "pod", "-n", NAMESPACE, check=False).stdout
         raise TimeoutError(f"{error}\n{said}") from None
-    return Installation(plane, node)
+    return Installation(plane, node, image_bytes)
 
 
 def _is_available(plane: ControlPlane) -> bool:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from cluster import dashboards
 from cluster.prometheus import Prometheus
+from e2e.installation import Installation
 from e2e.objects import BASE, OUTPUT
 from e2e.story import MONITORING, Story
 from e2e.tenant import condition
@@ -17,6 +18,11 @@ pytestmark = pytest.mark.e2e
 
 VERDICTS = {"Promote", "Inconclusive", "Reject", "NotNeeded"}
 STAGES = ("prepare", "train", "judge")
+SMALL_IMAGE_BYTES = 500_000_000
+
+
+def test_the_small_image_is_small(installed: Installation) -> None:
+    assert installed.image_bytes["tunekeeper"] <= SMALL_IMAGE_BYTES
 
 
 def test_a_job_ends_with_a_verdict(undisturbed: Story) -> None:
