@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from builders.errands import a_revision, a_write_back
 from cluster.gitserver import GitRepository
 
 from trainer.contract.errand import ErrandOutcome
 from trainer.errand import ErrandContext
+from trainer.errors import StageError
 from trainer.sources.base import Transfer
 from trainer.store.secrets import SecretFiles
 from trainer.writeback.errand import write_back
@@ -17,6 +19,7 @@ from trainer.writeback.errand import write_back
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 OLD = "1" * 40
 NEW = "a" * 40
+PASSWORD = "wörd:with a colon"  # noqa: S105 - for the test's server alone
 MARK = '# {"$basemodel": "ml:tiny"}'
 
 
@@ -53,3 +56,16 @@ class Writer:
         outcome = write_back(context).outcome
         assert not list(work.iterdir())
         return outcome
+
+
+def pushes(server) -> int:
+    return len([each for each in server.asked("/git-receive-pack") if each.method == "POST"])
+
+
+def refuse(write, failure, words, **git):
+    with pytest.raises(StageError, match=words) as caught:
+        write(**git)
+    assert caught.value.failure is failure
+    assert caught.value.message.startswith("spec.writeBack.git")
+    assert PASSWORD not in caught.value.message
+    return caught.value
