@@ -8,6 +8,7 @@ flag wins. What a person may set per job is in the job's spec, not here.
 import argparse
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ ENV_PREFIX = "TUNEKEEPER_"
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 PULL_POLICIES = ("IfNotPresent", "Always", "Never")
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 Check = Callable[[Any], str | None]
 """What is wrong with a value that has the right type; None when nothing is."""
@@ -47,6 +50,11 @@ def _address(value: str) -> str | None:
     return None if host and colon and is_port else "write HOST:PORT, such as 0.0.0.0:8080"
 
 
+def _namespaces(value: str) -> str | None:
+    is_list = all(_NAMESPACE.fullmatch(name) for name in value.split(",")) if value else True
+    return None if is_list else "write names of namespaces with commas between, such as ml,nlp"
+
+
 def _port(value: int) -> str | None:
     return None if 0 < value < 1 << 16 else "write a port from 1 to 65535"
 
@@ -61,6 +69,9 @@ class OperatorSettings:
     """Everything that can be set about the operator; each default is what a cluster gets."""
 
     namespace: str = _setting("tunekeeper-system", "namespace of the Lease", _not_empty)
+    watch_namespaces: str = _setting(
+        "", "namespaces to work in, with commas between; empty: all", _namespaces
+    )
     image: str = _setting("tunekeeper", "image of prepare and judge", _not_empty)
     trainer_image: str = _setting("tunekeeper-trainer", "image of train", _not_empty)
     image_pull_policy: str = _setting(

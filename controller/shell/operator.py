@@ -93,6 +93,7 @@ class Operator:
             self.limits.retrains.expect,
             self.base_queue.add,
             self._forget_base,
+            namespaces=tuple(filter(None, settings.watch_namespaces.split(","))),
         )
         self.poller = Poller(
             self._targets, self.queue.add, settings.progress_port, settings.progress_period_s

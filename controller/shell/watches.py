@@ -1,6 +1,6 @@
 """The four watches, and which key each change wakes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,8 @@ class Watches:
     wake_base: Callable[[Key], None]
     forget_base: Callable[[JobObject], None]
     """A BaseModel is gone."""
+    namespaces: Sequence[str] = ()
+    """Where to look; none: everywhere."""
     jobs: Reflector[JobObject] = field(init=False)
     base_models: Reflector[JobObject] = field(init=False)
     children: Reflector[Job] = field(init=False)
@@ -53,6 +55,7 @@ class Watches:
             self.client,
             FINETUNEJOBS,
             JobObject,
+            namespaces=self.namespaces,
             indexes={BASE_INDEX: base_models_of},
             on_change=self.job_changed,
         )
@@ -60,6 +63,7 @@ class Watches:
             self.client,
             BASEMODELS,
             JobObject,
+            namespaces=self.namespaces,
             indexes={UID_INDEX: uid_of},
             on_change=self.base_model_changed,
         )
@@ -67,6 +71,7 @@ class Watches:
             self.client,
             JOBS,
             Job,
+            namespaces=self.namespaces,
             label_selector=CHILD_SELECTOR,
             indexes=owner,
             on_change=self.child_changed,
@@ -75,6 +80,7 @@ class Watches:
             self.client,
             PODS,
             Pod,
+            namespaces=self.namespaces,
             label_selector=CHILD_SELECTOR,
             indexes=owner,
             on_change=self.pod_changed,
