@@ -64,10 +64,16 @@ class Reason(StrEnum):
     ADMISSION_DENIED = "AdmissionDenied"
     IMAGE_PULL = "ImagePull"
     UNSCHEDULABLE = "Unschedulable"
+    NOT_ADMITTED = "NotAdmitted"
     CONTAINER_CONFIG = "ContainerConfig"
-    NODE_LOST = "NodeLost"
     NAME_CONFLICT = "NameConflict"
     PROGRESS_UNAVAILABLE = "ProgressUnavailable"
+
+    # What became of an attempt, as only the controller can see it.
+    PREEMPTED = "Preempted"
+    EVICTED = "Evicted"
+    NODE_LOST = "NodeLost"
+    JOB_LOST = "JobLost"
 
     # Why a stage did not do its work: trainer.contract.failures.FailureClass.
     INVALID_SPEC = "InvalidSpec"

@@ -17,8 +17,10 @@ from controller.api.status import RunStatus
 from controller.core.actions import StartStage
 from controller.core.conditions import State
 from controller.core.intent import Want, asked_pin
+from controller.core.lost import show_ending
 from controller.core.naming import child_name
 from controller.core.obstacles import hindered, is_shown_as_missing
+from controller.core.pauses import left_s
 from controller.core.requests import frozen_images, stage_image, stage_request
 from controller.core.revision import base_for_new_run
 from controller.core.turn import Turn
@@ -186,7 +188,7 @@ def _key(run: RunStatus) -> tuple[object, ...]:
 def _in_waiting_state(turn: Turn) -> Turn:
     """What is said of an attempt that is recorded and about to start."""
     if turn.unfinished:
-        return turn.in_state(State.PENDING, Reason.STOPPING, _still_ending(turn))
+        return show_ending(turn, turn.unfinished)
     if _pause_s(turn) <= 0:
         if is_shown_as_missing(turn):
             return turn  # it may still be; the attempt will tell
@@ -196,13 +198,5 @@ def _in_waiting_state(turn: Turn) -> Turn:
     return turn.in_state(State.PENDING, Reason.RETRYING)
 
 
-def _still_ending(turn: Turn) -> str:
-    """What is in the way, and what to do where nothing will ever end it."""
-    names = ", ".join(child.name for child in turn.unfinished)
-    remedy = "if its node is lost, or it was made by somebody else, delete its pod"
-    return f"{names} has not ended yet; the next attempt starts when it has; {remedy}"
-
-
 def _pause_s(turn: Turn) -> float:
-    not_before = turn.run.not_before
-    return 0.0 if not_before is None else (not_before - turn.observed.now).total_seconds()
+    return left_s(turn.run.not_before, turn.observed.now, turn.observed.settings.retry_cap_s)

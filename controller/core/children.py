@@ -28,11 +28,15 @@ class Obstacle:
         return f"{self.said}; {self.remedy}" if self.remedy else self.said
 
 
+Failed = tuple[Reason | FailureClass, str]
+"""A row of the table of failures, and why it is that one."""
+
+
 @dataclass(frozen=True)
 class Ending:
     """What the cluster says ended a stage, where that is more than its exit code."""
 
-    failure: FailureClass
+    failure: Reason | FailureClass
     message: str
 
 
@@ -70,11 +74,13 @@ class AnyChild:
     finished: datetime | None = None
     is_stopped: bool = False
     """It was told to stop (a Job's deletionTimestamp), so its end is nobody's failure."""
-    disruption: str = ""
-    """How the cluster took its pod away: evicted, preempted, drained. Not the stage's doing."""
+    disruption: Ending | None = None
+    """How its pod, or its Job, was taken away: evicted, preempted. Not the stage's doing."""
     ending: Ending | None = None
     wait: Obstacle | None = None
     """What keeps its pod from running."""
+    ends_by: datetime | None = None
+    """When a pod that was told to go has to be gone; one that is there after that is cut off."""
     log: str = ""
     """Where a person finds its log."""
     progress: Progress | None = None
@@ -85,14 +91,14 @@ class AnyChild:
         """Whether something of it may still be alive."""
         return self.state is not ChildState.FINISHED
 
-    def why_failed(self, said: Told | None) -> tuple[FailureClass, str] | None:
+    def why_failed(self, said: Told | None) -> Failed | None:
         """Why it did not do its work; None when it did. Exit 0 without a word is no success."""
         if said is not None and said.failure is not None:
             return self._as_told(said.failure, said.message or said.failure.value)
         if said is not None and self.exit_code in (0, None):
             return None
-        if self.disruption:
-            return FailureClass.INTERRUPTED, self.disruption
+        if self.disruption is not None:
+            return self.disruption.failure, self.disruption.message
         if self.is_stopped:
             return FailureClass.INTERRUPTED, "stopped before it could say more"
         if self.ending is not None:
@@ -105,13 +111,14 @@ class AnyChild:
             return 0.0
         return max(0.0, ((self.finished or now) - self.started).total_seconds())
 
-    def _as_told(self, failure: FailureClass, message: str) -> tuple[FailureClass, str]:
+    def _as_told(self, failure: FailureClass, message: str) -> Failed:
         """The stage knows best, but not who took its pod away."""
-        if self.disruption and failure in (FailureClass.INTERRUPTED, FailureClass.UNEXPECTED):
-            return FailureClass.INTERRUPTED, f"{self.disruption}: {message}"
+        end, untold = self.disruption, (FailureClass.INTERRUPTED, FailureClass.UNEXPECTED)
+        if end is not None and failure in untold:
+            return end.failure, f"{end.message}: {message}"
         return failure, message
 
-    def _by_exit_code(self, *, is_told: bool) -> tuple[FailureClass, str]:
+    def _by_exit_code(self, *, is_told: bool) -> Failed:
         word, code = "after" if is_told else "without", self.exit_code
         end = "and without an exit code" if code is None else f"with exit code {code}"
         kind = FAILURE_OF_EXIT_CODE.get(code or 1, FailureClass.UNEXPECTED)
@@ -149,6 +156,6 @@ class Child(AnyChild):
         told = (said.uid, said.run, said.stage, said.attempt)
         return said if told == (uid, self.run, self.stage, self.attempt) else None
 
-    def failure(self, uid: str) -> tuple[FailureClass, str] | None:
+    def failure(self, uid: str) -> Failed | None:
         """Why it did not do its work; None when it did."""
         return self.why_failed(self.last_word(uid))

@@ -5,11 +5,10 @@ from controller.api.reasons import Reason
 from controller.api.status import HistoryEntry
 from controller.core.begin import see_to_pin
 from controller.core.conditions import State
-from controller.core.failures import with_hint
+from controller.core.failures import Failure, with_hint
 from controller.core.intent import is_pin_open
 from controller.core.promotion import pin_refusal
 from controller.core.turn import Turn
-from trainer.contract.failures import FailureClass
 from trainer.contract.request import Stage
 from trainer.contract.verdict import Verdict
 
@@ -28,7 +27,7 @@ def end_judged(turn: Turn, verdict: Verdict, message: str) -> Turn:
     return reassert_end(_remember(told)).over()
 
 
-def end_failed(turn: Turn, failure: FailureClass, message: str) -> Turn:
+def end_failed(turn: Turn, failure: Failure, message: str) -> Turn:
     """The run failed; the object is stalled until its spec changes."""
     told = with_hint(failure, message)
     ended = turn.running(failure=failure.value, message=told, end_time=turn.observed.now)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from controller.api.reasons import Reason
 from controller.api.status import JobCost, JobProgress
 from controller.core.begin import WORKING
 from controller.core.children import Child, ChildState, Obstacle
 from controller.core.conditions import State
+from controller.core.lost import are_cut_off, show_ending
 from controller.core.obstacles import hindered, is_shown_as_missing
 from controller.core.turn import Turn
 from trainer.contract.outcome import Promoted
@@ -21,9 +21,8 @@ def follow_attempt(turn: Turn) -> Turn:
     child = turn.child
     if child is None or not child.is_unfinished:
         return turn
-    if child.state is ChildState.STOPPING:
-        text = f"{child.name} is being deleted; the attempt starts again when it is gone"
-        return turn.in_state(State.PENDING, Reason.STOPPING, text)
+    if child.state is ChildState.STOPPING or are_cut_off([child], turn.observed.now):
+        return show_ending(turn, [child])
     obstacle = _obstacle(turn, child)
     if obstacle is not None:
         return hindered(turn, obstacle)
@@ -96,7 +95,7 @@ def _is_news(turn: Turn, progress: Progress) -> bool:
         return True
     if int(progress.percent) != known.percent or known.update_time is None:
         return True
-    age_s = (turn.observed.now - known.update_time).total_seconds()
+    age_s = abs((turn.observed.now - known.update_time).total_seconds())  # clocks may go back
     return age_s >= turn.observed.settings.progress_period_s
 
 

@@ -7,6 +7,7 @@ from controller.api.basemodel import BaseModelObject
 from controller.api.finetunejob import FineTuneJob
 from controller.api.status import Images
 from controller.core.children import Child, Obstacle
+from controller.core.pauses import RETRY_CAP_S
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Settings:
     """The operator's own settings, as far as they decide anything."""
 
     retry_base_s: float = 10.0
-    retry_cap_s: float = 600.0
+    retry_cap_s: float = RETRY_CAP_S
     progress_period_s: float = 30.0
     """Progress that moved by less than one percent is written this often."""
     images: Images = field(default_factory=Images)

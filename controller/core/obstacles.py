@@ -7,7 +7,7 @@ from controller.core.conditions import State, find
 from controller.core.failures import RULES, Policy
 from controller.core.turn import Turn
 
-MISSING = frozenset(kind.value for kind, rule in RULES.items() if rule.policy is Policy.WAIT)
+MISSING = frozenset(str(kind) for kind, rule in RULES.items() if rule.policy is Policy.WAIT)
 
 
 def hindered(turn: Turn, obstacle: Obstacle) -> Turn:

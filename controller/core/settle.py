@@ -9,7 +9,14 @@ from controller.core.begin import enter, enter_again
 from controller.core.children import Child
 from controller.core.conditions import is_true
 from controller.core.ending import end_failed, end_failed_again, end_judged
-from controller.core.failures import RULES, Policy, backoff_s, given_up, while_waiting
+from controller.core.failures import (
+    RULES,
+    Failure,
+    Policy,
+    backoff_s,
+    given_up,
+    while_waiting,
+)
 from controller.core.follow import report_details
 from controller.core.obstacles import warned_once
 from controller.core.promotion import is_pointer_lost, show_promotion
@@ -99,12 +106,12 @@ ADVANCE: dict[Stage, Callable[[Turn, Outcome], Turn]] = {
 
 
 def _fail(
-    turn: Turn, child: Child, outcome: Outcome | None, failure: FailureClass, message: str
+    turn: Turn, child: Child, outcome: Outcome | None, failure: Failure, message: str
 ) -> Turn:
     rule = RULES[failure]
     step = outcome.checkpoint_step if outcome else 0
     has_advanced = step > turn.run.checkpoint_step
-    is_free = rule.policy is Policy.FREE_IF_ADVANCED and (has_advanced or child.is_stopped)
+    is_free = rule.is_free(has_advanced=has_advanced or child.is_stopped)
     failures = turn.run.failures + (0 if is_free else 1)
     kept = turn.running(checkpoint_step=max(step, turn.run.checkpoint_step))
     text = f"{child.stage.value}: {message}"
@@ -120,7 +127,7 @@ def _fail(
     return _again(kept, failure, text, failures=failures, is_free=is_free)
 
 
-def _end(turn: Turn, child: Child, failure: FailureClass, text: str) -> Turn:
+def _end(turn: Turn, child: Child, failure: Failure, text: str) -> Turn:
     if child.stage is Stage.PREPARE and failure in (
         FailureClass.INVALID_DATA,
         FailureClass.TEST_TOO_SMALL,
@@ -129,19 +136,19 @@ def _end(turn: Turn, child: Child, failure: FailureClass, text: str) -> Turn:
     return end_failed(turn, failure, text)
 
 
-def _last_message(turn: Turn, failure: FailureClass, text: str, failures: int) -> str:
+def _last_message(turn: Turn, failure: Failure, text: str, failures: int) -> str:
     """Under a single command the object ends with it: nobody can change it or annotate it."""
     return given_up(failure, text, failures) if turn.observed.settings.waits_heal else text
 
 
-def _again(turn: Turn, failure: FailureClass, text: str, *, failures: int, is_free: bool) -> Turn:
+def _again(turn: Turn, failure: Failure, text: str, *, failures: int, is_free: bool) -> Turn:
     pause_s = 0.0 if is_free else _pause_s(turn, failures)
     reason = Reason(failure.value)
     told = turn.running(failures=failures, waits=0).telling("Warning", reason, text)
     return enter_again(told, reason, text, after_s=pause_s)
 
 
-def _wait(turn: Turn, failure: FailureClass, text: str) -> Turn:
+def _wait(turn: Turn, failure: Failure, text: str) -> Turn:
     """Said once, however often it is tried."""
     waits, reason = turn.run.waits + 1, Reason(failure.value)
     told = while_waiting(failure, text)

@@ -13,7 +13,6 @@ from controller.core.failures import RULES
 from controller.core.watching.failures import REMEDIES, is_users
 from controller.local.reports import FoundReport
 from controller.local.watching import failure_of
-from trainer.contract.failures import FailureClass
 
 
 class Exit(IntEnum):
@@ -122,7 +121,7 @@ def exit_of(job: FineTuneJob, *, was_interrupted: bool) -> Exit:
     status = job.status
     if status.phase == State.FAILED:
         failure = status.run.failure if status.run else ""
-        is_users = RULES[FailureClass(failure)].users if failure else True
+        is_users = RULES[failure].users if failure else True
         return Exit.USERS if is_users else Exit.OURS
     if was_interrupted:
         return Exit.INTERRUPTED

@@ -37,9 +37,10 @@ class BaseModelObserver(AnyObserver[BaseModelObject, ErrandChild]):
         return read_base_model(builtins_of(stored), stored.spec, stored.status)
 
     def children(
-        self, uid: str, jobs: Sequence[Job], pods: Sequence[Pod]
+        self, uid: str, jobs: Sequence[Job], pods: Sequence[Pod], lost: Sequence[Job]
     ) -> tuple[ErrandChild, ...]:
-        """The errands of the base model with that uid."""
+        """The errands of the base model with that uid; a lost one is done again."""
+        del lost
         return errands_of(uid, jobs, pods)
 
     def is_recorded(self, obj: BaseModelObject, child: ErrandChild) -> bool:

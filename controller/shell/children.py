@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
+from controller.api.reasons import Reason
 from controller.core.children import AnyChild, Child, ChildState, Ending
 from controller.core.watching.child import ErrandChild
 from controller.kube.objects import KubeObject
 from controller.shell import kinds
 from controller.shell.pods import (
+    BY_SOMEBODY,
     KILLED,
-    disruption,
     disruption_of,
     ended_at,
     ending_of,
@@ -38,6 +39,7 @@ from trainer.contract.failures import FailureClass
 from trainer.contract.progress import Progress
 from trainer.contract.request import Stage
 
+LOST = Ending(Reason.JOB_LOST, "its Job was deleted by somebody else before its end was recorded")
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_NUMBER = 10**9
 STAGES = frozenset(stage.value for stage in Stage)
@@ -66,9 +68,16 @@ class Sort(Generic[PlaceT, ChildT]):
 
 
 def children_of(
-    uid: str, jobs: Sequence[Job], pods: Sequence[Pod], progress: Mapping[str, Progress]
+    uid: str,
+    jobs: Sequence[Job],
+    pods: Sequence[Pod],
+    progress: Mapping[str, Progress],
+    lost: Sequence[Job] = (),
 ) -> tuple[Child, ...]:
-    """Every attempt of the object with that uid, oldest first; progress is by pod uid."""
+    """Every attempt of the object with that uid, oldest first; progress is by pod uid.
+
+    ``lost``: Jobs that are gone, and that a status may still wait for.
+    """
 
     def make(told_by: KubeObject, place: Place, known: AnyChild, teller: Pod | None) -> Child:
         outcome, details = word_of(teller) if teller is not None else (None, None)
@@ -87,11 +96,15 @@ def children_of(
         )
 
     sort = Sort(place_of, lambda pod: word_of(pod)[0] is not None, make)
-    return family_of(uid, jobs, pods, sort)
+    return family_of(uid, jobs, pods, sort, lost)
 
 
 def family_of(
-    uid: str, jobs: Sequence[Job], pods: Sequence[Pod], sort: Sort[PlaceT, ChildT]
+    uid: str,
+    jobs: Sequence[Job],
+    pods: Sequence[Pod],
+    sort: Sort[PlaceT, ChildT],
+    lost: Sequence[Job] = (),
 ) -> tuple[ChildT, ...]:
     """Every child of the object with that uid, oldest first, of whatever sort."""
     by_job: dict[str, list[Pod]] = {}
@@ -103,6 +116,15 @@ def family_of(
         for job in sorted(own, key=_age)
         if (place := sort.place_of(job, uid)) is not None
     ]
+    found += [
+        (
+            place,
+            sort.make(job, place, _lost(job, left, sort.has_word), _teller(left, sort.has_word)),
+        )
+        for job in lost
+        if (place := sort.place_of(job, uid)) is not None
+        for left in [_left_of(job, place, pods, uid, sort)]
+    ]
     known = {job.metadata.uid for job in own}
     orphans = [pod for pod in pods if _controller(pod) not in known and not is_over(pod)]
     taken = {place for place, _ in found}
@@ -112,6 +134,14 @@ def family_of(
 def _made(job: Job, place: PlaceT, pods: Sequence[Pod], sort: Sort[PlaceT, ChildT]) -> ChildT:
     teller = _teller(pods, sort.has_word)
     return sort.make(job, place, _known(job, pods, teller), teller)
+
+
+def _left_of(
+    job: Job, place: PlaceT, pods: Sequence[Pod], uid: str, sort: Sort[PlaceT, ChildT]
+) -> list[Pod]:
+    """The pods of a Job that is gone; orphaned ones name no owner any more."""
+    owners = (job.metadata.uid, "")
+    return [p for p in pods if _controller(p) in owners and sort.place_of(p, uid) == place]
 
 
 def place_of(obj: KubeObject, uid: str) -> Place | None:
@@ -126,7 +156,8 @@ def place_of(obj: KubeObject, uid: str) -> Place | None:
 
 def lacks_word(child: Child | ErrandChild) -> bool:
     """Whether it is said to be over and nobody has seen how."""
-    return not child.is_unfinished and child.outcome is None and not child.disruption
+    is_told = child.outcome is not None or child.disruption not in (None, LOST)
+    return not child.is_unfinished and not is_told
 
 
 def number_in(text: str | None) -> int:
@@ -161,7 +192,26 @@ def _known(job: Job, pods: Sequence[Pod], teller: Pod | None) -> AnyChild:
         ending=_ending(job, teller),
         wait=wait_of(newest) if newest is not None and state is ChildState.PENDING else None,
         log=f"kubectl logs --namespace {meta.namespace} job/{meta.name}",
+        ends_by=_ends_by(pods),
     )
+
+
+def _lost(job: Job, pods: Sequence[Pod], has_word: Callable[[Pod], bool]) -> AnyChild:
+    """Of a Job that is gone, what its pods say; nothing starts while one of them is alive."""
+    known = _known(job, pods, _teller(pods, has_word))
+    is_over_now = all(is_over(pod) for pod in pods)
+    return replace(
+        known,
+        state=ChildState.FINISHED if is_over_now else ChildState.STOPPING,
+        finished=_finished(job, pods) if is_over_now else None,
+        disruption=known.disruption or LOST,
+    )
+
+
+def _ends_by(pods: Iterable[Pod]) -> datetime | None:
+    """When the last pod that was told to end has to be gone."""
+    told = (pod.metadata.deletion_timestamp for pod in pods if not is_over(pod))
+    return max((time for time in told if time is not None), default=None)
 
 
 def _teller(pods: Iterable[Pod], has_word: Callable[[Pod], bool]) -> Pod | None:
@@ -231,11 +281,11 @@ def _exit_code(job: Job, teller: Pod | None) -> int | None:
     return 0 if _true(job, "Complete") is not None else None
 
 
-def _disruption(job: Job, teller: Pod | None) -> str:
+def _disruption(job: Job, teller: Pod | None) -> Ending | None:
     if teller is not None:
         return disruption_of(teller)
     failed = _failed(job)
-    return disruption("") if failed is not None and _DISRUPTED.match(failed.message) else ""
+    return BY_SOMEBODY if failed is not None and _DISRUPTED.match(failed.message) else None
 
 
 def _ending(job: Job, teller: Pod | None) -> Ending | None:
@@ -285,5 +335,6 @@ def _orphan(pod: Pod) -> AnyChild:
         state=ChildState.STOPPING if is_left else ChildState.RUNNING,
         started=pod.status.start_time,
         is_stopped=is_left,
+        ends_by=_ends_by([pod]),
         log=f"kubectl logs --namespace {pod.metadata.namespace} {pod.metadata.name}",
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from controller.api.meta import ObjectMeta
 from controller.core.children import Obstacle
 from controller.kube.objects import KubeObject
+from controller.shell.lost import LostJobs
 from controller.shell.records import Job, JobObject
 
 MEMORY_S = 60.0
@@ -35,6 +36,8 @@ class Ledger:
 
     clock: Callable[[], float]
     """Monotonic seconds."""
+    lost: LostJobs = field(default_factory=LostJobs)
+    """The opposite: what others did to the children."""
     _objects: dict[str, JobObject] = field(default_factory=dict)
     _created: dict[str, dict[str, _Created]] = field(default_factory=dict)
     _deleted: dict[str, float] = field(default_factory=dict)
@@ -93,6 +96,10 @@ class Ledger:
         """The child was told to go."""
         self._deleted[job.metadata.uid] = self.clock()
 
+    def has_deleted(self, job: Job) -> bool:
+        """Whether this process told the child to go, however long ago."""
+        return job.metadata.uid in self._deleted
+
     def was_deleted(self, job: Job) -> bool:
         """Whether the child was told to go a moment ago."""
         at_s = self._deleted.get(job.metadata.uid)
@@ -114,3 +121,4 @@ class Ledger:
         """The object is gone."""
         for table in (self._objects, self._created, self._obstacles):
             table.pop(uid, None)
+        self.lost.forget(uid)

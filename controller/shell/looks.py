@@ -51,6 +51,8 @@ class Family(Generic[ChildT]):
     jobs: tuple[Job, ...]
     pods: tuple[Pod, ...]
     children: tuple[ChildT, ...]
+    lost: tuple[Job, ...] = ()
+    """Jobs that somebody else has deleted, and whose end no status knows."""
 
     @property
     def is_alive(self) -> bool:
@@ -91,7 +93,9 @@ class AnyObserver(ABC, Generic[ObjectT, ChildT]):
         """
 
     @abstractmethod
-    def children(self, uid: str, jobs: Sequence[Job], pods: Sequence[Pod]) -> tuple[ChildT, ...]:
+    def children(
+        self, uid: str, jobs: Sequence[Job], pods: Sequence[Pod], lost: Sequence[Job]
+    ) -> tuple[ChildT, ...]:
         """The children of the object with that uid."""
 
     @abstractmethod
@@ -123,7 +127,7 @@ class AnyObserver(ABC, Generic[ObjectT, ChildT]):
         if cached is not None and cached.metadata.uid == meta.uid:
             return True
         owner = next(iter(owner_uid_of(job)), "")
-        return self.ledger.has_created(owner, meta.name, meta.uid)
+        return self.ledger.has_created(owner, meta.name, meta.uid) or self.is_lost(owner, job)
 
     def look(self, stored: JobObject) -> Look[ObjectT, ChildT]:
         """The object read whole, with its children.
@@ -141,8 +145,11 @@ class AnyObserver(ABC, Generic[ObjectT, ChildT]):
         known = in_namespace(namespace, self.caches.children.by_index(OWNER_INDEX, uid))
         jobs = self.ledger.with_created(uid, known)
         shown = in_namespace(namespace, self.caches.pods.by_index(OWNER_INDEX, uid))
+        lost = self.ledger.lost.of(uid, jobs)
         pods = [*shown, *self.ended.of((job.metadata.uid for job in jobs), cached=shown)]
-        return Family(tuple(jobs), tuple(pods), self.children(uid, jobs, pods))
+        words = self.ledger.lost.words
+        pods += words.of((job.metadata.uid for job in lost), cached=shown)
+        return Family(tuple(jobs), tuple(pods), self.children(uid, jobs, pods, lost), lost)
 
     def wordless(self, look: Look[ObjectT, ChildT]) -> Job | None:
         """The Job that is waited for, if it is over, nobody has seen how, and may yet."""
@@ -151,8 +158,20 @@ class AnyObserver(ABC, Generic[ObjectT, ChildT]):
             for child in look.family.children
             if self.is_recorded(look.obj, child) and lacks_word(child)
         }
-        job = next((job for job in look.family.jobs if job.metadata.name in silent), None)
-        return job if job is not None and not self.ended.was_looked_at(job.metadata.uid) else None
+        jobs = (*look.family.jobs, *look.family.lost)
+        job = next((job for job in jobs if job.metadata.name in silent), None)
+        if job is None or self.words_of(job).was_looked_at(job.metadata.uid):
+            return None
+        return job
+
+    def words_of(self, job: Job) -> EndedPods:
+        """Where the last words of a Job's pods are kept."""
+        owner = next(iter(owner_uid_of(job)), "")
+        return self.ledger.lost.words if self.is_lost(owner, job) else self.ended
+
+    def is_lost(self, owner: str, job: Job) -> bool:
+        """Whether somebody else has deleted the Job, as far as is known here."""
+        return self.ledger.lost.has(owner, job.metadata.uid)
 
     def explained(self, look: Look[ObjectT, ChildT]) -> Iterable[ChildT]:
         """The children, with what the events say of those that have not started."""

@@ -144,7 +144,8 @@ class Metrics:
             return
         self._runs.labels(job.metadata.namespace, run.failure or run.verdict).inc()
         if run.start_time is not None and run.end_time is not None:
-            self._run_seconds.observe((run.end_time - run.start_time).total_seconds())
+            took_s = (run.end_time - run.start_time).total_seconds()
+            self._run_seconds.observe(max(0.0, took_s))  # clocks may go back
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

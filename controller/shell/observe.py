@@ -36,9 +36,11 @@ class Observer(AnyObserver[FineTuneJob, Child]):
         """The job, read whole."""
         return read_job(builtins_of(stored), stored.spec, stored.status)
 
-    def children(self, uid: str, jobs: Sequence[Job], pods: Sequence[Pod]) -> tuple[Child, ...]:
+    def children(
+        self, uid: str, jobs: Sequence[Job], pods: Sequence[Pod], lost: Sequence[Job]
+    ) -> tuple[Child, ...]:
         """The attempts of the job with that uid."""
-        return children_of(uid, jobs, pods, self._progress(pods))
+        return children_of(uid, jobs, pods, self._progress(pods), lost)
 
     def is_recorded(self, obj: FineTuneJob, child: Child) -> bool:
         """Whether it is the attempt of the run under way."""

@@ -3,10 +3,13 @@
 Everything in here was written by somebody else; what makes no sense says nothing.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from controller.api.reasons import Reason
 from controller.core.children import Ending, Obstacle
+from controller.core.failures import hindrance
 from controller.core.last_word import ErrandWord, Word, parse_errand_word, parse_last_word
 from controller.shell.records import Pod, PodCondition, Terminated, Waiting
 from controller.shell.template import CONTAINER
@@ -18,13 +21,29 @@ MAX_WORDS = 300
 KILLED = EXIT_CODES[FailureClass.HOST_OUT_OF_MEMORY]
 """128 + SIGKILL: from the kernel when it is out of memory, and from anybody else."""
 
-DISRUPTIONS = {
-    "PreemptionByScheduler": "preempted by a pod of higher priority",
-    "EvictionByEvictionAPI": "evicted through the API, as when its node is drained",
-    "DeletionByTaintManager": "evicted because of a taint on its node",
-    "DeletionByPodGC": "its node is gone",
-    "TerminationByKubelet": "evicted by its node",
+R = Reason
+
+DISRUPTIONS: Mapping[str, Ending] = {
+    "PreemptionByScheduler": Ending(R.PREEMPTED, "preempted by a pod of higher priority"),
+    "EvictionByEvictionAPI": Ending(
+        R.EVICTED, "evicted through the API, as when its node is drained"
+    ),
+    "DeletionByTaintManager": Ending(R.EVICTED, "evicted because of a taint on its node"),
+    "DeletionByPodGC": Ending(R.NODE_LOST, "its node is gone"),
+    "TerminationByKubelet": Ending(R.EVICTED, "evicted by its node"),
 }
+"""By the reason of the condition DisruptionTarget."""
+
+TAKEN: Mapping[str, Ending] = {
+    "Evicted": Ending(R.EVICTED, "evicted by its node"),
+    "NodeLost": Ending(R.NODE_LOST, "its node does not answer"),
+    "NodeShutdown": Ending(R.EVICTED, "its node was shut down"),
+    "Preempting": Ending(R.PREEMPTED, "preempted by a critical pod on its node"),
+    "Terminated": Ending(R.EVICTED, "its node was shut down"),
+}
+"""By the reason that a pod itself gives, where nobody has set the condition."""
+
+BY_SOMEBODY = Ending(R.INTERRUPTED, "disrupted by the cluster")
 
 IMAGE_REASONS = frozenset(
     {
@@ -39,17 +58,6 @@ IMAGE_REASONS = frozenset(
 )
 CONFIG_REASONS = frozenset(
     {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
-)
-IMAGE_REMEDY = (
-    "check the name of the image, that the node can reach its registry, and"
-    " spec.compute.imagePullSecrets"
-)
-CONFIG_REMEDY = (
-    "check the image, which has to run as a user other than root, given by number, and spec.compute"
-)
-NODE_REMEDY = (
-    "check spec.compute (gpus, resources, nodeSelector, tolerations, affinity,"
-    " cacheVolumeClaim) against the nodes, or add one"
 )
 
 
@@ -102,20 +110,27 @@ def killed() -> Ending:
     return Ending(FailureClass.INTERRUPTED, text)
 
 
-def disruption_of(pod: Pod) -> str:
-    """How the cluster took it away; empty when it did not."""
+def disruption_of(pod: Pod) -> Ending | None:
+    """How the cluster took it away; None when it did not."""
     found = _condition(pod, "DisruptionTarget")
     if found is None or found.status != "True":
-        return ""
-    return disruption(found.reason, found.message)
+        return _taken(pod)
+    known = DISRUPTIONS.get(found.reason, BY_SOMEBODY)
+    if found.reason == "DeletionByTaintManager" and terminated(pod) is None:
+        return Ending(R.NODE_LOST, "its node did not answer, and nobody saw it end")
+    return _in_words(known, found.message) if found.reason == "TerminationByKubelet" else known
 
 
-def disruption(reason: str, message: str = "") -> str:
-    """The words for one of Kubernetes' reasons."""
-    said = DISRUPTIONS.get(reason, "disrupted by the cluster")
-    if reason == "TerminationByKubelet" and message:
-        return f"{said} ({short(message)})"
-    return said
+def _taken(pod: Pod) -> Ending | None:
+    """By its own word alone; that it broke its own disk limit is told by ``ending_of``."""
+    known = TAKEN.get(pod.status.reason)
+    if known is None or "storage" in pod.status.message.lower():
+        return None
+    return _in_words(known, pod.status.message)
+
+
+def _in_words(known: Ending, message: str) -> Ending:
+    return replace(known, message=f"{known.message} ({short(message)})") if message else known
 
 
 def wait_of(pod: Pod) -> Obstacle | None:
@@ -123,7 +138,7 @@ def wait_of(pod: Pod) -> Obstacle | None:
     scheduled = _condition(pod, "PodScheduled")
     if scheduled is not None and (scheduled.status, scheduled.reason) == ("False", "Unschedulable"):
         text = f"no node takes the pod: {short(scheduled.message)}"
-        return Obstacle(Reason.UNSCHEDULABLE, text, NODE_REMEDY)
+        return hindrance(R.UNSCHEDULABLE, text)
     statuses = pod.status.container_statuses
     waiting = next((s.state.waiting for s in statuses if s.name == CONTAINER), None)
     return _container_wait(waiting) if waiting is not None else None
@@ -133,10 +148,10 @@ def _container_wait(waiting: Waiting) -> Obstacle | None:
     # The kubelet alternates between the error and its back-off from it: said as the same.
     said = short(waiting.message.rpartition("ErrImagePull: ")[2])
     if waiting.reason in IMAGE_REASONS:
-        return Obstacle(Reason.IMAGE_PULL, f"the image cannot be had: {said}", IMAGE_REMEDY)
+        return hindrance(R.IMAGE_PULL, f"the image cannot be had: {said}")
     if waiting.reason in CONFIG_REASONS:
         text = f"the container cannot be made: {said}"
-        return Obstacle(Reason.CONTAINER_CONFIG, text, CONFIG_REMEDY)
+        return hindrance(R.CONTAINER_CONFIG, text)
     return None
 
 

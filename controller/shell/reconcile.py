@@ -18,10 +18,12 @@ from controller.kube.objects import Key
 from controller.kube.resources import PODS
 from controller.shell.apply import Applier, NotLeading, Scene, Stale
 from controller.shell.ended import EndedPods
+from controller.shell.glance import owner_uid_of
 from controller.shell.ledger import Ledger, version
 from controller.shell.looks import ChildT, Look, ObjectT, awaited_children, is_owned_by
+from controller.shell.lost import found_again, is_alive
 from controller.shell.publish import Publisher
-from controller.shell.records import JobObject, PodList
+from controller.shell.records import Job, JobObject, Pod, PodList
 from controller.shell.waits import Waits
 from controller.shell.work import ObservedT, Work
 
@@ -82,7 +84,10 @@ class Reconciler(Generic[ObjectT, ChildT, StatusT, ObservedT]):
             look = self.work.observer.look(stored)
         except SpecError as error:
             return await self._refuse(key, stored, error)
-        look = await self._with_last_word(look)
+        try:
+            look = await self._with_last_word(look)
+        except Stale:
+            return self._again_when_stale(key, stored)
         next_look_s = await self._look_at_waits(look)
         failure, decision = await self._act(look)
         if decision is None:
@@ -121,12 +126,32 @@ class Reconciler(Generic[ObjectT, ChildT, StatusT, ObservedT]):
         meta = job.metadata
         labels = ",".join(f"{name}={meta.labels.get(name, '')}" for name in self.work.labels)
         answer = await self.client.list(PODS, meta.namespace, label_selector=labels)
+        pods = msgspec.json.decode(answer, type=PodList).items
+        if look.family.lost and await self._is_back(job, pods):
+            return self.work.observer.look(look.stored)
         if self.work.observer.has_job(job):  # what is gone was forgotten, and stays so
-            for pod in msgspec.json.decode(answer, type=PodList).items:
+            words = self.work.observer.words_of(job)
+            for pod in pods:
                 if is_owned_by(pod, job):
-                    self.ended.keep(meta.uid, pod)
-            self.ended.looked_at(meta.uid)
+                    words.keep(meta.uid, pod)
+            words.looked_at(meta.uid)
         return self.work.observer.look(look.stored)
+
+    async def _is_back(self, job: Job, pods: list[Pod]) -> bool:
+        """Whether a Job that the cache says is gone is there after all.
+
+        Raises:
+            Stale: a pod of it is, and the cache will show it.
+        """
+        owner = next(iter(owner_uid_of(job)), "")
+        if not self.work.observer.is_lost(owner, job):
+            return False
+        live = await found_again(self.client, job)
+        if live is not None:
+            self.ledger.created(owner, live)
+        elif is_alive(job, pods):
+            raise Stale
+        return live is not None
 
     async def _act(
         self, look: Look[ObjectT, ChildT]

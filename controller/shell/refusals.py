@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from controller.api.reasons import Reason
 from controller.core.children import Obstacle
+from controller.core.failures import hindrance
 from controller.kube.errors import ApiError
 
 MAX_WORDS = 600
@@ -40,13 +41,11 @@ def refusal_of(error: ApiError, *, name: str) -> Obstacle | None:
         return None
     said = words(error.message)
     if error.is_forbidden and "exceeded quota" in error.message:
-        remedy = "it starts when the quota has room; raise the quota or end other work"
-        return Obstacle(Reason.QUOTA_EXCEEDED, f"Job {name}: {said}", remedy)
+        return hindrance(Reason.QUOTA_EXCEEDED, f"Job {name}: {said}")
     if is_unfit(error) and not _DENIED.search(error.message):
         text = f"Job {name} cannot be made from this spec: {said}"
-        return Obstacle(Reason.INVALID_SPEC, text, "change spec.compute")
-    remedy = "change spec.compute, or the policy; it is tried again"
-    return Obstacle(Reason.ADMISSION_DENIED, f"Job {name}: {said}", remedy)
+        return hindrance(Reason.INVALID_SPEC, text, "change spec.compute")
+    return hindrance(Reason.ADMISSION_DENIED, f"Job {name}: {said}")
 
 
 def is_unfit(error: ApiError) -> bool:
@@ -56,24 +55,20 @@ def is_unfit(error: ApiError) -> bool:
 
 def name_conflict(name: str) -> Obstacle:
     """Somebody else's Job has the name of a child of ours."""
-    return Obstacle(
-        Reason.NAME_CONFLICT,
-        f"Job {name} exists and does not belong to this object; delete it or let it be deleted,"
-        " it is never touched from here",
-    )
+    return hindrance(Reason.NAME_CONFLICT, f"Job {name} exists and does not belong to this object")
 
 
 def being_deleted(name: str) -> Obstacle:
     """The Job of this very attempt is on its way out."""
-    return Obstacle(Reason.STOPPING, f"Job {name} is being deleted; it starts again after that")
+    return hindrance(Reason.STOPPING, f"Job {name} is being deleted; it starts again after that")
 
 
 def still_ending(pod: str, attempt: str, node: str) -> Obstacle:
     """A pod of an earlier attempt is alive, or nobody knows that it is dead."""
-    return Obstacle(
+    return hindrance(
         Reason.STOPPING,
         f"pod {pod} of attempt {attempt} has not ended on node {node or '(none)'}; the next attempt"
-        " starts when it has; if the node is lost, delete the Node object or the pod by force",
+        " starts when it has",
     )
 
 

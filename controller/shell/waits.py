@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from controller.api.reasons import Reason
 from controller.core.children import AnyChild, Obstacle
+from controller.core.failures import hindrance
 from controller.kube.client import Client
 from controller.kube.errors import KubeError
 from controller.kube.resources import CORE_EVENTS
-from controller.shell.pods import IMAGE_REMEDY, NODE_REMEDY
 from controller.shell.refusals import words
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,10 +53,6 @@ IMAGE_REASONS = frozenset({"ErrImageNeverPull", "InspectFailed", "InvalidImageNa
 HOST_REASONS = frozenset(
     {"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady"}
 )
-QUOTA_REMEDY = "raise the quota or end other work; it is tried again by itself"
-REFUSED_REMEDY = (
-    "create what it names, or change spec.compute or the policy; it is tried again by itself"
-)
 _POD_NAME = re.compile(r'\bpods "([a-z0-9.-]+)-[a-z0-9]{5}"')
 """Of a pod that never was; it would differ at each try, and each would be a status write."""
 _IMAGE_WORDS = re.compile(r"pull.*image|image.*pull|ErrImage|InvalidImageName", re.IGNORECASE)
@@ -78,13 +74,13 @@ def _read_event(event: ReadEvent) -> Obstacle | None:
     if event.reason == "FailedCreate":
         return _refused(said)
     if event.reason == "FailedScheduling":
-        return Obstacle(Reason.UNSCHEDULABLE, f"no node takes the pod: {said}", NODE_REMEDY)
+        return hindrance(Reason.UNSCHEDULABLE, f"no node takes the pod: {said}")
     if event.reason in IMAGE_REASONS or (
         event.reason in ("Failed", "BackOff") and _IMAGE_WORDS.search(event.message)
     ):
-        return Obstacle(Reason.IMAGE_PULL, said, IMAGE_REMEDY)
+        return hindrance(Reason.IMAGE_PULL, said)
     if event.reason in HOST_REASONS:
-        return Obstacle(Reason.PENDING, f"the node cannot start the pod yet: {said}")
+        return hindrance(Reason.PENDING, f"the node cannot start the pod yet: {said}")
     return None
 
 
@@ -92,8 +88,8 @@ def _refused(said: str) -> Obstacle:
     """A pod that admission will not have; the Job controller asks again, each with a new name."""
     text = f"the pod was refused: {_POD_NAME.sub(_without_suffix, said)}"
     if "exceeded quota" in said:
-        return Obstacle(Reason.QUOTA_EXCEEDED, text, QUOTA_REMEDY)
-    return Obstacle(Reason.ADMISSION_DENIED, text, REFUSED_REMEDY)
+        return hindrance(Reason.QUOTA_EXCEEDED, text)
+    return hindrance(Reason.ADMISSION_DENIED, text)
 
 
 def _without_suffix(found: re.Match[str]) -> str:
@@ -135,8 +131,8 @@ class Waits:
         """Seconds until the events are worth a look; 0: now."""
         looked = self._looked.get(awaited.subject)
         if looked is not None:
-            return max(0.0, self.period_s - (now - looked.at).total_seconds())
-        return max(0.0, self.grace_s - (now - awaited.since).total_seconds())
+            return _left_s(self.period_s, looked.at, now)
+        return _left_s(self.grace_s, awaited.since, now)
 
     async def look(self, namespace: str, subject: str, now: datetime) -> None:
         """Read the events about the subject; what cannot be read leaves what was known."""
@@ -154,3 +150,8 @@ class Waits:
     def forget(self, subject: str) -> None:
         """The subject is gone, or runs."""
         self._looked.pop(subject, None)
+
+
+def _left_s(period_s: float, since: datetime, now: datetime) -> float:
+    """Of a period, and never more than the whole of it: clocks may go back."""
+    return min(period_s, max(0.0, period_s - (now - since).total_seconds()))

@@ -20,6 +20,7 @@ from controller.shell.glance import (
 from controller.shell.kinds import BASEMODELS, CHILD_SELECTOR, ERRAND_LABEL, FINETUNEJOBS
 from controller.shell.ledger import Ledger
 from controller.shell.looks import BASE_INDEX, OWNER_INDEX, UID_INDEX, Caches
+from controller.shell.lost import was_taken
 from controller.shell.records import Job, JobObject, Pod
 from controller.shell.slots import Place
 
@@ -137,6 +138,7 @@ class Watches:
         """The object of a Job has news."""
         child: Job = self._there(old, new)
         if old is not None and (new is None or new.metadata.uid != old.metadata.uid):
+            self._keep_lost(old)
             self.ledger.gone(next(iter(owner_uid_of(old)), ""), old)
             self.ended.forget(old.metadata.uid)
             self.forget_wait(old.metadata.uid)
@@ -151,6 +153,16 @@ class Watches:
             self._keep_word(pod)
         self._wake_owner(pod)
 
+    def _keep_lost(self, job: Job) -> None:
+        """Only for an object that is there, or nobody would ever have it forgotten."""
+        key, uid = owner_key_of(job), next(iter(owner_uid_of(job)), "")
+        owner = self.jobs.store.get(key) if key is not None else None
+        if owner is None or owner.metadata.uid != uid:
+            return
+        if was_taken(job, is_own=self.ledger.has_deleted(job)):
+            words = self.ended.of([job.metadata.uid], cached=())
+            self.ledger.lost.keep(uid, job, words)
+
     def _keep_word(self, pod: Pod) -> None:
         """Only for a Job that is there: nobody else would ever have it forgotten."""
         owner = controller_of(pod)
@@ -161,6 +173,8 @@ class Watches:
         uid = next(iter(owner_uid_of(pod)), "")
         if is_there or self.ledger.has_created(uid, owner.name, owner.uid):
             self.ended.keep(owner.uid, pod)
+        elif self.ledger.lost.has(uid, owner.uid):
+            self.ledger.lost.words.keep(owner.uid, pod)
 
     def _wake_owner(self, child: KubeObject) -> None:
         if ERRAND_LABEL in child.metadata.labels:

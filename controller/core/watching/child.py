@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from controller.core.children import AnyChild
+from controller.core.children import AnyChild, Failed
 from trainer.contract.errand import Errand, ErrandDetails, ErrandOutcome
-from trainer.contract.failures import FailureClass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +35,6 @@ class ErrandChild(AnyChild):
         told = (said.uid, said.errand, said.number)
         return said if told == (uid, self.errand, self.number) else None
 
-    def failure(self, uid: str) -> tuple[FailureClass, str] | None:
+    def failure(self, uid: str) -> Failed | None:
         """Why it did not do its work; None when it did."""
         return self.why_failed(self.last_word(uid))

@@ -14,6 +14,8 @@ from controller.api.meta import rfc3339
 from controller.api.reasons import Reason
 from controller.core.children import ChildState, Obstacle
 from controller.core.conditions import MAX_MESSAGE, Stamp, find, put_each
+from controller.core.failures import RULES
+from controller.core.lost import are_cut_off, said_of_lost
 from controller.core.watching.due import counts_at, next_due
 from controller.core.watching.failures import is_users, said
 from controller.core.watching.turn import BaseTurn
@@ -104,7 +106,7 @@ def _hindered(turn: BaseTurn) -> Saying | None:
         return None
     is_for_good = obstacle.reason is Reason.INVALID_SPEC
     state = State.STALLED if is_for_good else State.RETRYING
-    remedy = WAIT_REMEDIES.get(obstacle.reason, obstacle.remedy)
+    remedy = NO_JOB if is_for_good else RULES[obstacle.reason].errand
     parts = (f"{turn.errand.errand}: {obstacle.said}", remedy)
     return Saying(state, obstacle.reason, "; ".join(filter(None, parts)), is_untold=True)
 
@@ -123,9 +125,12 @@ def _blocked(turn: BaseTurn) -> Saying | None:
     """What was told to end and has not, while the next errand is due."""
     if turn.is_under_way or not turn.unfinished or next_due(turn).at > turn.observed.now:
         return None
+    if are_cut_off(turn.unfinished, turn.observed.now):
+        said = said_of_lost(turn.unfinished)
+        return Saying(State.RETRYING, Reason.NODE_LOST, said, is_untold=True)
     names = ", ".join(child.name for child in turn.unfinished)
     text = f"{names} has not ended yet; the next errand starts when it has"
-    return Saying(State.RETRYING, Reason.STOPPING, f"{text}; if its node is lost, delete its pod")
+    return Saying(State.RETRYING, Reason.STOPPING, f"{text}; {RULES[Reason.STOPPING].errand}")
 
 
 def _failed_look(turn: BaseTurn) -> Saying | None:
@@ -184,14 +189,8 @@ VIEWS: tuple[Callable[[BaseTurn], Saying | None], ...] = (
 )
 
 
-WAIT_REMEDIES: dict[Reason, str] = {
-    Reason.IMAGE_PULL: "check the operator's setting image, and that nodes can reach its registry",
-    Reason.CONTAINER_CONFIG: "check the operator's setting image",
-    Reason.UNSCHEDULABLE: "add a node, or room on one: it is a small pod without a GPU",
-    Reason.ADMISSION_DENIED: "change the policy; it is tried again",
-    Reason.INVALID_SPEC: "report it: the spec has no part in it",
-}
-"""What to do about a wait; a BaseModel has no ``spec.compute``."""
+NO_JOB = "report it: the spec has no part in it"
+"""Where the API server says that an errand's Job is no valid Job."""
 
 
 def _suspended(before: Saying) -> Saying:

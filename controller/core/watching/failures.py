@@ -1,4 +1,4 @@
-"""What follows from a failure of an errand: one table of remedies, and the pause before the next.
+"""What follows from a failure of an errand, by the one table, and the pause before the next.
 
 Whatever failed is tried again by itself. A failure that only a person can mend is said to be one
 (Stalled), and heals as soon as a look finds it mended.
@@ -7,18 +7,9 @@ Whatever failed is tried again by itself. A failure that only a person can mend 
 from datetime import datetime, timedelta
 
 from controller.api.basemodel import ErrandFailure
-from controller.core.failures import backoff_s
-from trainer.contract.errand import Cause
-from trainer.contract.failures import FailureClass as F
+from controller.core.failures import RULES, backoff_s
 
-REMEDIES: dict[str, str] = {
-    F.NOT_FOUND: "correct the spec, or bring what it names",
-    F.ACCESS_DENIED: "mend the Secret's values or the rights of its identity",
-    F.SECRET_NOT_FOUND: "create the Secret with that key, or correct the spec",
-    F.INVALID_SPEC: "correct the spec",
-    Cause.UNSAFE_WEIGHTS: "publish the weights as safetensors; pickles are never opened",
-    Cause.MARKER_NOT_FOUND: "put the marker on the line of the revision, or correct writeBack.git",
-}
+REMEDIES = {str(kind): rule.errand for kind, rule in RULES.items() if rule.stalls}
 """Of the failures that a person has to mend, by reason."""
 
 MAX_ASKED_S = 86400.0

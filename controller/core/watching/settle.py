@@ -9,6 +9,7 @@ from controller.api.basemodel import (
     WrittenRevision,
 )
 from controller.api.reasons import Reason
+from controller.core.failures import Failure
 from controller.core.watching.child import ErrandChild
 from controller.core.watching.due import CLOCK_SKEW
 from controller.core.watching.failures import next_failure
@@ -124,7 +125,7 @@ def _failed(
     turn: BaseTurn,
     child: ErrandChild,
     said: ErrandOutcome | None,
-    failure: FailureClass,
+    failure: Failure,
     message: str,
 ) -> BaseTurn:
     is_look = child.errand is Errand.RESOLVE

@@ -17,6 +17,8 @@ from controller.core.observed import Settings
 from trainer.contract.failures import FailureClass
 from trainer.contract.outcome import Outcome
 
+PREEMPTED = Ending(Reason.PREEMPTED, "preempted")
+EVICTED = Ending(Reason.EVICTED, "evicted")
 IMAGES = Images(cpu="registry/tunekeeper:1", trainer="registry/tunekeeper-trainer:1")
 
 
@@ -103,14 +105,14 @@ def test_a_pod_that_is_only_pending_costs_no_write() -> None:
     ("fields", "failure", "words"),
     [
         pytest.param(
-            {"disruption": "preempted", "exit_code": 1},
-            "Interrupted",
+            {"disruption": PREEMPTED, "exit_code": 1},
+            "Preempted",
             "preempted",
             id="a disruption is one whatever the exit code",
         ),
         pytest.param(
-            {"disruption": "evicted", "exit_code": 137},
-            "Interrupted",
+            {"disruption": EVICTED, "exit_code": 137},
+            "Evicted",
             "evicted",
             id="an evicted pod that was killed has not run out of memory",
         ),
@@ -147,12 +149,12 @@ def test_an_interrupted_stage_says_who_took_its_pod() -> None:
         failure=FailureClass.INTERRUPTED,
         message="stopped at step 12",
     )
-    scene = scene.ended(child, outcome=word, exit_code=23, disruption="evicted").settled()
+    scene = scene.ended(child, outcome=word, exit_code=23, disruption=EVICTED).settled()
     assert message(scene) == "prepare: evicted: stopped at step 12"
 
 
 def test_a_stage_that_did_its_work_did_it_though_its_pod_was_disrupted() -> None:
-    scene = Scene().settled().reporting(disruption="preempted").succeeded().settled()
+    scene = Scene().settled().reporting(disruption=PREEMPTED).succeeded().settled()
     assert said(scene) == ("Running", "Training")
 
 

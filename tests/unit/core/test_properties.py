@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from controller.api.conditions import ConditionType
 from controller.api.reasons import Reason
 from controller.api.status import RunStatus
-from controller.core.children import ChildState, Obstacle
+from controller.core.children import ChildState, Ending, Obstacle
 from controller.core.conditions import TABLE, State, find
 from trainer.contract.failures import FailureClass
 from trainer.contract.request import Stage
@@ -30,6 +30,7 @@ EDITS = (
 )
 WAITS = (Reason.IMAGE_PULL, Reason.UNSCHEDULABLE)
 OBSTACLES = (*WAITS, Reason.NAME_CONFLICT, Reason.QUOTA_EXCEEDED, Reason.INVALID_SPEC)
+DISRUPTIONS = (Reason.EVICTED, Reason.PREEMPTED, Reason.NODE_LOST, Reason.JOB_LOST)
 ENOUGH = 80
 
 
@@ -87,10 +88,10 @@ class ModelCluster(RuleBasedStateMachine):
         self.scene = self.scene.vanished()
 
     @precondition(lambda self: self.has_live)
-    @rule(how=st.sampled_from(["evicted", "preempted"]), exit_code=st.sampled_from([None, 1, 137]))
-    def a_pod_is_disrupted(self, how: str, exit_code: int | None) -> None:
+    @rule(how=st.sampled_from(DISRUPTIONS), exit_code=st.sampled_from([None, 1, 137]))
+    def a_pod_is_disrupted(self, how: Reason, exit_code: int | None) -> None:
         live = self.scene.live
-        self.scene = self.scene.ended(live, disruption=how, exit_code=exit_code)
+        self.scene = self.scene.ended(live, disruption=Ending(how, "taken"), exit_code=exit_code)
 
     @precondition(lambda self: self.has_live and self.scene.live.state is not ChildState.STOPPING)
     @rule(reason=st.sampled_from([None, *WAITS]))

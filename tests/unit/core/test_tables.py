@@ -8,9 +8,8 @@ from builders.jobs import START
 from controller.api.conditions import ConditionType
 from controller.api.reasons import Reason
 from controller.core.conditions import Stamp, State, find, put, put_state
-from controller.core.failures import RULES, backoff_s
+from controller.core.failures import backoff_s
 from controller.core.naming import child_name
-from trainer.contract.failures import FailureClass
 from trainer.contract.request import Stage
 
 C = ConditionType
@@ -29,11 +28,6 @@ def test_two_jobs_with_the_same_long_beginning_have_other_children() -> None:
     one = child_name("z" * 63, "uid-1", run=1, stage=Stage.TRAIN, attempt=1)
     other = child_name("z" * 63, "uid-2", run=1, stage=Stage.TRAIN, attempt=1)
     assert one != other
-
-
-def test_every_failure_class_has_a_rule_and_a_reason() -> None:
-    assert set(RULES) == set(FailureClass)
-    assert {failure.value for failure in FailureClass} <= {reason.value for reason in Reason}
 
 
 def test_the_pause_doubles_up_to_its_limit() -> None:

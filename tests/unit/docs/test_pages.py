@@ -9,11 +9,10 @@ import pytest
 from controller.api.conditions import ConditionType
 from controller.api.reasons import Reason
 from controller.core.conditions import TABLE, State
-from controller.core.failures import RULES, Policy
+from controller.core.failures import RULES, Policy, Seer
 from controller.core.watching.conditions import TABLE as WATCHED
 from controller.core.watching.failures import REMEDIES
 from controller.settings import OperatorSettings, env_of
-from trainer.contract.failures import FailureClass
 
 ROOT = Path(__file__).parents[3]
 CONDITIONS = (ROOT / "docs/conditions.md").read_text(encoding="utf-8")
@@ -90,14 +89,26 @@ def states_of_a_base_model() -> list[list[str]]:
     return cells[1:]
 
 
-@pytest.mark.parametrize("failure", FailureClass)
-def test_every_failure_class_is_said_to_be_retried_as_it_is(failure):
-    policy = RULES[failure].policy
-    if policy is Policy.WAIT:
-        assert failure.value in named(section(CONDITIONS, "Waits that show while they last"))
-        return
-    table = {row[0].strip("`"): row for row in rows(section(CONDITIONS, "Why a run failed"))}
-    assert table[failure.value][2] == RETRIED[policy]
+FAILED = {row[0].strip("`"): row for row in rows(section(CONDITIONS, "Why a run failed"))}
+WAITING = named(section(CONDITIONS, "Waits that show while they last"))
+ERRANDS = named(section(CONDITIONS, "Of a BaseModel"))
+STATES = named(section(CONDITIONS, "Under way"))
+
+
+@pytest.mark.parametrize("failure", RULES)
+def test_every_failure_class_is_explained_where_its_policy_says(failure):
+    rule = RULES[failure]
+    if rule.seen_by is Seer.ERRAND:
+        assert failure in ERRANDS
+    elif rule.policy in (Policy.WAIT, Policy.SHOWN):
+        assert failure in (*WAITING, *STATES)
+    else:
+        assert FAILED[failure][2] == RETRIED[rule.policy]
+
+
+def test_no_page_tells_of_a_failure_or_a_wait_that_is_not_in_the_table():
+    of_base_models = {"BaseModelNotReady", "BaseModelNotFound"}  # decided, not met
+    assert {*FAILED, *WAITING} - of_base_models <= set(RULES)
 
 
 def test_the_settings_are_those_of_the_operator():

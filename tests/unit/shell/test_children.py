@@ -158,14 +158,14 @@ FAILURES = [
         [TARGET],
         [ended(1, conditions=[{"type": "DisruptionTarget", "status": "True",
                                "reason": "PreemptionByScheduler"}])],
-        "Interrupted", "preempted", id="preempted whatever the exit code",
+        "Preempted", "preempted", id="preempted whatever the exit code",
     ),
     pytest.param(
         [TARGET],
         [ended(137, conditions=[{"type": "DisruptionTarget", "status": "True",
                                  "reason": "TerminationByKubelet",
                                  "message": "The node was low on resource: memory."}])],
-        "Interrupted", "evicted by its node (The node was low on resource: memory)",
+        "Evicted", "evicted by its node (The node was low on resource: memory)",
         id="evicted by the kubelet",
     ),
     pytest.param(

@@ -4,7 +4,7 @@ import pytest
 from builders.base_models import BaseScene, a_base_model
 
 from controller.api.reasons import Reason
-from controller.core.children import ChildState, Obstacle
+from controller.core.children import ChildState, Ending, Obstacle
 from controller.core.watching.conditions import TABLE, State
 from trainer.contract.errand import Cause
 from trainer.contract.failures import FailureClass
@@ -119,7 +119,9 @@ def test_another_poll_period_does_not_end_a_pause():
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        pytest.param({"disruption": "evicted"}, "Interrupted", id="an eviction"),
+        pytest.param(
+            {"disruption": Ending(Reason.EVICTED, "evicted")}, "Evicted", id="an eviction"
+        ),
         pytest.param({"exit_code": 1}, "Unexpected", id="a crash"),
         pytest.param({"exit_code": 0}, "Unexpected", id="exit code 0 without a word"),
         pytest.param({"exit_code": 15}, "NotFound", id="a lost message with an exit code"),

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from controller.api.conditions import ConditionType
 from controller.api.reasons import Reason
-from controller.core.children import ChildState, Obstacle
+from controller.core.children import ChildState, Ending, Obstacle
 from controller.core.conditions import find
 from controller.core.watching.conditions import TABLE
 from controller.core.watching.source import location_hash
@@ -113,7 +113,10 @@ class Watching(RuleBasedStateMachine):
         self.ends(exit_code=1, **self.scene.word(**told))
 
     @precondition(lambda self: self.has_live)
-    @rule(exit_code=st.sampled_from([0, 1, 15, 137, None]), disruption=st.sampled_from(["", "x"]))
+    @rule(
+        exit_code=st.sampled_from([0, 1, 15, 137, None]),
+        disruption=st.sampled_from([None, Ending(Reason.EVICTED, "x")]),
+    )
     def a_message_is_lost(self, exit_code, disruption) -> None:
         self.ends(exit_code=exit_code, disruption=disruption)
 
