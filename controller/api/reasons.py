@@ -60,6 +60,7 @@ class Reason(StrEnum):
     ALREADY_JUDGED = "AlreadyJudged"
 
     # Waits that show while they last.
+    NOT_ADMITTED = "NotAdmitted"
     QUOTA_EXCEEDED = "QuotaExceeded"
     ADMISSION_DENIED = "AdmissionDenied"
     IMAGE_PULL = "ImagePull"

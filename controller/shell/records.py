@@ -47,9 +47,17 @@ class JobStatus(Struct, rename="camel"):
     uncounted_terminated_pods: UncountedPods | None = None
 
 
+class JobSpec(Struct, rename="camel", gc=False):
+    """What others may change of a Job, and how often it may start a pod again."""
+
+    suspend: bool = False
+    backoff_limit: int = 0
+
+
 class Job(KubeObject):
     """A child."""
 
+    spec: JobSpec = field(default_factory=JobSpec)
     status: JobStatus = field(default_factory=JobStatus)
 
 
