@@ -22,6 +22,7 @@ from controller.shell.ended import EndedPods
 from controller.shell.glance import owner_uid_of
 from controller.shell.ledger import Ledger
 from controller.shell.pods import is_over
+from controller.shell.queue import suspended_since
 from controller.shell.records import Job, JobObject, Pod
 from controller.shell.waits import Awaited, Waits
 
@@ -176,7 +177,8 @@ def awaited_children(look: Look[ObjectT, ChildT]) -> Iterable[Awaited]:
         pod = None if child.is_suspended else next(pods, None)
         meta = (pod or job).metadata
         assert meta.creation_timestamp is not None  # noqa: S101 - an API server has set it
-        yield Awaited(child, meta.uid, meta.creation_timestamp)
+        since = suspended_since(job) if child.is_suspended else None
+        yield Awaited(child, meta.uid, since or meta.creation_timestamp)
 
 
 def is_owned_by(pod: Pod, job: Job) -> bool:

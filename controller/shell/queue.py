@@ -10,9 +10,9 @@ from typing import Protocol
 
 from controller.api.reasons import Reason
 from controller.core.children import Obstacle, Span
-from controller.shell.pods import disruption_of, ended_at, is_over, terminated
-from controller.shell.queuetemplate import INTERRUPTED, QUEUE_LABEL
-from controller.shell.records import Job, Pod
+from controller.shell.pods import ended_at, is_over
+from controller.shell.queuetemplate import QUEUE_LABEL
+from controller.shell.records import Job, JobCondition, Pod
 from controller.shell.refusals import words
 
 JOB_REASONS = frozenset(
@@ -29,16 +29,29 @@ def queue_of(job: Job) -> str:
 
 
 def is_restartable(job: Job) -> bool:
-    """Whether the Job controller may start more than one pod of it."""
-    return job.spec.backoff_limit > 0
+    """Whether one pod of it may follow another: it is suspended, or was before."""
+    return job.spec.suspend or _suspended(job) is not None
 
 
 def is_replaced(job: Job, pod: Pod) -> bool:
-    """Whether another pod of the Job follows on that one, now or when the Job is admitted again."""
-    if not (is_restartable(job) and is_over(pod)) or disruption_of(pod):
+    """Whether the pod was taken away when the Job was suspended, and another one follows."""
+    if job.spec.suspend:
+        return True
+    resumed, created = _suspended(job), pod.metadata.creation_timestamp
+    if resumed is None or resumed.last_transition_time is None or created is None:
         return False
-    end = terminated(pod)
-    return pod.status.phase == "Failed" and (end is None or end.exit_code == INTERRUPTED)
+    return resumed.status == "False" and created < resumed.last_transition_time
+
+
+def suspended_since(job: Job) -> datetime | None:
+    """When its wait began; None: as soon as it was there."""
+    said = _suspended(job)
+    return said.last_transition_time if said is not None and said.status == "True" else None
+
+
+def _suspended(job: Job) -> JobCondition | None:
+    """What the Job controller writes when it is suspended, and keeps as False when it is not."""
+    return next((c for c in job.status.conditions if c.type == "Suspended"), None)
 
 
 def spans_of(job: Job, pods: Sequence[Pod]) -> tuple[Span, ...]:

@@ -48,10 +48,9 @@ class JobStatus(Struct, rename="camel"):
 
 
 class JobSpec(Struct, rename="camel", gc=False):
-    """What others may change of a Job, and how often it may start a pod again."""
+    """What others may change of a Job."""
 
     suspend: bool = False
-    backoff_limit: int = 0
 
 
 class Job(KubeObject):

@@ -99,7 +99,7 @@ def job_manifest(job: FineTuneJob, action: StartStage, pods: PodSettings) -> Jso
     )
     made = manifest(action.name, owner_of(KIND, job.metadata), child_labels(request), work, pods)
     queue = job.spec.compute.queue_name if work.is_train else None
-    return queued(made, queue, CONTAINER) if queue else made
+    return queued(made, queue) if queue else made
 
 
 def manifest(

@@ -3,17 +3,16 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import pytest
 from builders.operated import Desk, operated
 from cluster.api import Json
 from cluster.kueue import NO_QUOTA, PREEMPTED, QUEUE_LABEL, Kueue
 from cluster.plane import ControlPlane
-from cluster.pod import Pod
+from cluster.pod import KILLED, Last, Pod, now
 from cluster.process import wait_until
 
+from trainer.contract.failures import EXIT_CODES, FailureClass
+
 QUEUED = {"gpus": 1, "queueName": "gpus"}
-REPLACED_S = 60.0
-"""The Job controller waits ten seconds and more before it replaces a pod that failed."""
 
 
 @contextmanager
@@ -40,7 +39,7 @@ def until_message(desk: Desk, part: str) -> Json:
 
 
 def train_pod(desk: Desk, attempt: int = 1) -> Pod:
-    return desk.kubelet.pod("train", attempt=attempt, timeout_s=REPLACED_S)
+    return desk.kubelet.pod("train", attempt=attempt)
 
 
 def finish(desk: Desk, pod: Pod) -> Json:
@@ -84,6 +83,22 @@ def test_kueues_own_words_are_shown(plane: ControlPlane, namespace: str) -> None
         assert "queue gpus" in message(desk)
 
 
+def take_away(desk: Desk, kueue: Kueue, job: Json, pod: Pod, last: Last) -> None:
+    """Preempted; the pod ends like that, and the Job controller has seen it before it is gone."""
+    desk.kubelet.holds_deleted = True
+    kueue.preempt(job)
+    until_message(desk, "is being preempted by Kueue")
+    pod.ended(last)
+    wait_until(lambda: not kueue.seen(job)["status"]["terminating"], "its end was seen")
+    desk.kubelet.let_go()
+    pod.gone()
+
+
+def interrupted(pod: Pod) -> Last:
+    word = pod.word(failure=FailureClass.INTERRUPTED, message="told to stop", checkpoint_step=7)
+    return Last(EXIT_CODES[FailureClass.INTERRUPTED], word)
+
+
 def test_a_preempted_attempt_goes_on_in_a_second_pod_of_the_same_job(
     plane: ControlPlane, namespace: str
 ) -> None:
@@ -92,10 +107,10 @@ def test_a_preempted_attempt_goes_on_in_a_second_pod_of_the_same_job(
         kueue.admit(job)
         pod = train_pod(desk).running()
         desk.until_phase("Running", "Training")
-        kueue.preempt(job)
-        pod.gone()  # it said that it was interrupted, with the exit code of that
+        take_away(desk, kueue, job, pod, interrupted(pod))
         status = until_message(desk, "was preempted by Kueue")
-        assert (status["run"]["attempt"], status["run"].get("failures", 0)) == (1, 0)
+        assert (status["run"]["attempt"], status["run"]["failures"]) == (1, 0)
+        assert status["run"]["preempted"]["count"] == 1
         until_message(desk, PREEMPTED)
         kueue.admit(job)
         second = train_pod(desk)
@@ -103,31 +118,77 @@ def test_a_preempted_attempt_goes_on_in_a_second_pod_of_the_same_job(
         assert second.request == pod.request  # the same attempt: its claim's epoch tells them apart
         status = finish(desk, second)
         assert attempts(desk) == ["1"]
-        assert status["run"].get("failures", 0) == 0
-        assert status["cost"].get("wastedGpuSeconds", "0") == "0"
+        assert status["run"]["failures"] == 0
+        assert status["cost"]["wastedGpuSeconds"] == "0"
         assert not desk.events("Interrupted")
 
 
-@pytest.mark.parametrize("is_scheduled", [False, True], ids=["without a node", "pulling its image"])
-def test_a_pod_that_is_preempted_before_it_runs_counts_as_no_failure(
-    plane: ControlPlane, namespace: str, *, is_scheduled: bool
+def test_what_a_preempted_pod_took_is_counted_by_an_operator_that_never_saw_it(
+    plane: ControlPlane, namespace: str
+) -> None:
+    with in_queue(plane, namespace) as (desk, kueue):
+        job = kueue.job()
+        kueue.admit(job)
+        pod = train_pod(desk).running()
+        desk.until_phase("Running", "Training")
+        began = pod.seen()["status"]["startTime"]
+        wait_until(lambda: now() > began, "a second has passed")
+        take_away(desk, kueue, job, pod, interrupted(pod))
+        status = until_message(desk, "was preempted by Kueue")
+        counted = float(status["run"]["preempted"]["seconds"])
+        assert counted >= 1
+        desk.stop()
+        desk.start()
+        kueue.admit(job)
+        status = finish(desk, train_pod(desk))
+        assert float(status["cost"]["gpuSeconds"]) >= counted
+        assert "preempted" not in status["run"]
+
+
+def test_a_pod_that_is_killed_while_it_is_preempted_counts_as_no_failure(
+    plane: ControlPlane, namespace: str
+) -> None:
+    with in_queue(plane, namespace) as (desk, kueue):
+        job = kueue.job()
+        kueue.admit(job)
+        pod = train_pod(desk).running()
+        desk.until_phase("Running", "Training")
+        # SIGKILL's code, as out of memory has it: the Job fails, and another waits in the queue.
+        take_away(desk, kueue, job, pod, Last(KILLED, reason="Error"))
+        again = kueue.job(2)
+        status = desk.until_phase("Queued", "NotAdmitted")
+        assert (status["run"]["attempt"], status["run"]["failures"]) == (2, 0)
+        kueue.admit(again)
+        finish(desk, train_pod(desk, 2))
+
+
+def test_a_pod_that_is_preempted_before_it_has_a_node_leaves_no_trace(
+    plane: ControlPlane, namespace: str
 ) -> None:
     with in_queue(plane, namespace) as (desk, kueue):
         job = kueue.job()
         kueue.admit(job)
         pod = train_pod(desk)
-        if is_scheduled:
-            pod.cannot_pull()
         kueue.preempt(job)
         pod.gone()
-        # One whose container was made ends by SIGKILL's code, as out of memory does, so that its
-        # Job fails; the next attempt takes its place in the queue.
-        attempt = 2 if is_scheduled else 1
-        again = kueue.job(attempt)
         desk.until_phase("Queued", "NotAdmitted")
+        kueue.admit(job)
+        status = finish(desk, train_pod(desk))
+        assert attempts(desk) == ["1"]
+        assert status["run"]["failures"] == 0
+
+
+def test_an_evicted_pod_of_a_queue_is_followed_by_an_attempt_that_waits_again(
+    plane: ControlPlane, namespace: str
+) -> None:
+    with in_queue(plane, namespace) as (desk, kueue):
+        kueue.admit(kueue.job())
+        train_pod(desk).running().evicted()
+        again = kueue.job(2)
+        status = desk.until_phase("Queued", "NotAdmitted")
+        assert status["run"]["failures"] == 1  # its checkpoint had not moved
         kueue.admit(again)
-        status = finish(desk, train_pod(desk, attempt))
-        assert status["run"].get("failures", 0) == 0
+        finish(desk, train_pod(desk, 2))
 
 
 def test_suspending_the_object_ends_the_wait_and_resuming_begins_it_again(
@@ -144,7 +205,7 @@ def test_suspending_the_object_ends_the_wait_and_resuming_begins_it_again(
         again = kueue.job()
         kueue.admit(again)
         status = finish(desk, train_pod(desk))
-        assert status["run"].get("failures", 0) == 0
+        assert status["run"]["failures"] == 0
 
 
 def test_suspending_the_object_while_it_runs_leads_to_the_next_attempt(
@@ -164,7 +225,7 @@ def test_suspending_the_object_while_it_runs_leads_to_the_next_attempt(
         again = kueue.job(2)
         kueue.admit(again)
         status = finish(desk, train_pod(desk, 2))
-        assert status["run"].get("failures", 0) == 0
+        assert status["run"]["failures"] == 0
 
 
 def test_a_job_that_is_deleted_while_it_waits_leaves_nothing(
@@ -243,7 +304,7 @@ def test_a_job_that_somebody_else_created_suspended_is_shown_and_never_resumed(
         undo()
 
 
-def test_a_job_without_a_queue_that_is_suspended_while_it_runs_is_followed_by_another(
+def test_a_job_without_a_queue_that_is_suspended_by_hand_costs_no_failure(
     plane: ControlPlane, namespace: str
 ) -> None:
     with operated(plane, namespace) as desk:
@@ -251,10 +312,13 @@ def test_a_job_without_a_queue_that_is_suspended_while_it_runs_is_followed_by_an
         pod = desk.kubelet.pod("prepare").running()
         (job,) = desk.jobs()
         path = f"{desk.jobs_path}/{job['metadata']['name']}"
+        desk.kubelet.holds_deleted = True
         plane.api.patch(path, {"spec": {"suspend": True}})
-        pod.gone()
-        status = desk.until(lambda s: s["run"]["attempt"] == 2, "the next attempt is recorded")
-        assert status["run"].get("failures", 0) == 0
+        desk.until_phase("Queued", "NotAdmitted")
+        pod.ended(interrupted(pod))
+        status = desk.until(lambda s: s["run"]["attempt"] == 2, "its rules have failed the Job")
+        desk.kubelet.let_go()
+        assert status["run"]["failures"] == 0
         assert plane.api.get(path)["spec"]["suspend"] is True
 
 
