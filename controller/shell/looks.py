@@ -177,8 +177,9 @@ def awaited_children(look: Look[ObjectT, ChildT]) -> Iterable[Awaited]:
         pod = None if child.is_suspended else next(pods, None)
         meta = (pod or job).metadata
         assert meta.creation_timestamp is not None  # noqa: S101 - an API server has set it
-        since = suspended_since(job) if child.is_suspended else None
-        yield Awaited(child, meta.uid, since or meta.creation_timestamp)
+        since = suspended_since(job) if child.is_suspended else meta.creation_timestamp
+        if since is not None:  # else the Job controller has not seen it yet, nor has Kueue
+            yield Awaited(child, meta.uid, since)
 
 
 def is_owned_by(pod: Pod, job: Job) -> bool:

@@ -44,7 +44,7 @@ def is_replaced(job: Job, pod: Pod) -> bool:
 
 
 def suspended_since(job: Job) -> datetime | None:
-    """When its wait began; None: as soon as it was there."""
+    """When its wait began; None: the Job controller has not said so yet."""
     said = _suspended(job)
     return said.last_transition_time if said is not None and said.status == "True" else None
 

@@ -102,7 +102,7 @@ def interrupted(pod: Pod) -> Last:
 def test_a_preempted_attempt_goes_on_in_a_second_pod_of_the_same_job(
     plane: ControlPlane, namespace: str
 ) -> None:
-    with in_queue(plane, namespace) as (desk, kueue):
+    with in_queue(plane, namespace, events_period_s=0.05) as (desk, kueue):
         job = kueue.job()
         kueue.admit(job)
         pod = train_pod(desk).running()
