@@ -37,10 +37,13 @@ def admission_of(child: AnyChild, *, was_preempted: bool = False) -> Obstacle:
 
 
 def admission_before_start(turn: Turn) -> Obstacle | None:
-    """What an attempt that is about to be created will wait for, in the very same words."""
+    """What an attempt that is about to be created will wait for, in the very same words.
+
+    Where stages are processes, and have no images, nobody holds them.
+    """
     job, run = turn.observed.job, turn.run
     meta, queue = job.metadata, job.spec.compute.queue_name
-    if not queue or turn.stage is not Stage.TRAIN:
+    if not queue or turn.stage is not Stage.TRAIN or run.images is None:
         return None
     name = child_name(meta.name, meta.uid, run=run.number, stage=turn.stage, attempt=run.attempt)
     said = _said(name, queue, has_pod=False, was_preempted=False)

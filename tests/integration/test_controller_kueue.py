@@ -256,17 +256,28 @@ def test_another_queue_replaces_the_attempt_that_waits(plane: ControlPlane, name
 def test_a_restarted_operator_writes_nothing_about_what_waits(
     plane: ControlPlane, namespace: str
 ) -> None:
-    with in_queue(plane, namespace) as (desk, kueue):
+    with in_queue(plane, namespace, pending_grace_s=2) as (desk, kueue):
         kueue.refuse(kueue.job())
-        desk.until_phase("Queued", "NotAdmitted")
+        until_message(desk, NO_QUOTA)
         desk.stop()
         before = plane.api.get(desk.path(""))
-        words = message(desk)
         desk.start()
-        lines = [desk.writes(path, before, seconds=3) for path in (desk.path(""), desk.jobs_path)]
-        told = [line["object"]["status"]["conditions"] for line in lines[0]]
-        assert not told or NO_QUOTA not in words  # Kueue's words may be news, nothing else
-        assert lines[1] == []
+        wait_until(lambda: '"leading"' in desk.log(), "it leads")
+        paths = (desk.path(""), desk.jobs_path)
+        assert [desk.writes(path, before, seconds=3) for path in paths] == [[], []]
+        assert 'phase="Queued"} 1.0' in desk.read("/metrics")  # it has looked at it
+
+
+def test_a_stage_that_waits_costs_one_status_write_and_one_create(
+    plane: ControlPlane, namespace: str
+) -> None:
+    with operated(plane, namespace, gpus=1, pending_grace_s=60) as desk:
+        created = desk.apply(compute=QUEUED)
+        desk.kubelet.pod("prepare").running().succeeded()
+        Kueue(plane.api, namespace).job()
+        desk.until_phase("Queued", "NotAdmitted")
+        lines = desk.writes(desk.path(""), created, seconds=2)
+        assert [line["type"] for line in lines] == ["MODIFIED"] * 2  # prepare's and train's
 
 
 def test_a_job_that_waits_for_kueue_holds_no_place_of_another(

@@ -7,13 +7,16 @@ import pytest
 from builders.jobs import START, Scene, a_job
 
 from controller.api.reasons import Reason
+from controller.api.status import Images
 from controller.core.actions import StartStage, StopStage
 from controller.core.admission import is_left_to_queue
 from controller.core.children import ChildState, Obstacle, Span
 from controller.core.conditions import ConditionType, find
+from controller.core.observed import Settings
 from trainer.contract.failures import FailureClass
 
 COMPUTE = {"gpus": 2, "queueName": "gpus"}
+ON_A_CLUSTER = Settings(images=Images(cpu="small", trainer="big"))
 WAITING: dict[str, Any] = {"state": ChildState.PENDING, "is_suspended": True, "queue": "gpus"}
 RUNNING: dict[str, Any] = {"state": ChildState.RUNNING, "is_suspended": False, "queue": "gpus"}
 
@@ -28,8 +31,12 @@ def span(start: float, end: float | None = None) -> Span:
 
 def at_train(**compute: Any) -> Scene:
     """The train stage has just been created."""
+    return at_prepare(**compute).succeeded().settled()
+
+
+def at_prepare(**compute: Any) -> Scene:
     job = a_job(compute={**COMPUTE, **compute})
-    return Scene(job=job).settled().succeeded().settled()
+    return Scene(job=job, settings=ON_A_CLUSTER).settled()
 
 
 def waiting(**fields: Any) -> Scene:
@@ -49,15 +56,19 @@ def message(scene: Scene) -> str:
 
 
 def test_the_record_of_the_attempt_says_already_that_it_will_wait() -> None:
-    job = a_job(compute=COMPUTE)
-    recorded = Scene(job=job).settled().succeeded().stepped()
+    recorded = at_prepare().succeeded().stepped()
     assert shown(recorded) == ("Queued", "NotAdmitted")
     created = recorded.stepped().reporting(**WAITING)
     assert created.decided().status == recorded.job.status  # no write more than for any stage
 
 
+def test_a_process_on_this_machine_waits_for_no_queue() -> None:
+    scene = Scene(job=a_job(compute=COMPUTE)).settled().succeeded().stepped()
+    assert shown(scene) == ("Running", "Training")
+
+
 def test_one_event_tells_that_it_waits() -> None:
-    scene, events = Scene(job=a_job(compute=COMPUTE)).settled().succeeded(), []
+    scene, events = at_prepare().succeeded(), []
     for _ in range(4):
         events += scene.decided().events
         scene = scene.stepped()
@@ -165,7 +176,7 @@ def test_a_failure_of_its_own_counts_also_while_it_is_suspended() -> None:
 LEFT = [
     pytest.param(at_train(), True, id="train in a queue"),
     pytest.param(at_train(queueName=None), False, id="train without one"),
-    pytest.param(Scene(job=a_job(compute=COMPUTE)).settled(), False, id="prepare"),
+    pytest.param(at_prepare(), False, id="prepare"),
     pytest.param(
         Scene(job=a_job()).settled().reporting(**{**WAITING, "queue": ""}), True, id="by hand"
     ),
