@@ -36,7 +36,7 @@ class Kueue:
     flavor: Json = field(default_factory=lambda: {"pool": "a100"})
     """Labels of the nodes of its ResourceFlavor."""
 
-    def job(self, attempt: int = 1, *, job: str = "intents") -> Json:
+    def job(self, attempt: int = 1, *, job: str = "intents", timeout_s: float = PATIENCE_S) -> Json:
         """The Job of this attempt at train, once it is there and waits in a queue; with a Workload.
 
         Raises:
@@ -44,7 +44,7 @@ class Kueue:
         """
         wanted = {"stage": "train", "attempt": str(attempt), "job": job}
         labels = {f"tunekeeper.dev/{name}": value for name, value in wanted.items()}
-        found = wait_until(lambda: self._waiting(labels), f"a queued Job {labels}", PATIENCE_S)
+        found = wait_until(lambda: self._waiting(labels), f"a queued Job {labels}", timeout_s)
         self._make_workload(found)
         return found
 
