@@ -13,6 +13,9 @@ Quantity = (
 )
 """An amount of a resource, as Kubernetes writes it: ``4``, ``"500m"``, ``"16Gi"``."""
 
+QueueName = Annotated[Name, Field(max_length=63)]
+"""Of a LocalQueue; it is the value of a label too."""
+
 LabelValue = Annotated[str, Field(max_length=63)]
 
 
@@ -86,8 +89,10 @@ class Compute(Wire):
     service_account_name: Name | None = Field(
         default=None, description="ServiceAccount of the pods, for workload identity."
     )
-    queue_name: Name | None = Field(
-        default=None, description="Kueue LocalQueue that the train stage waits in."
+    queue_name: QueueName | None = Field(
+        default=None,
+        description="Kueue LocalQueue of this namespace. Train's Job is created suspended with it, "
+        "and starts when Kueue admits it; prepare and judge never wait.",
     )
     cache_volume_claim: Name | None = Field(
         default=None, description="PersistentVolumeClaim that keeps downloads between runs."

@@ -60,11 +60,11 @@ class Reason(StrEnum):
     ALREADY_JUDGED = "AlreadyJudged"
 
     # Waits that show while they last.
+    NOT_ADMITTED = "NotAdmitted"
     QUOTA_EXCEEDED = "QuotaExceeded"
     ADMISSION_DENIED = "AdmissionDenied"
     IMAGE_PULL = "ImagePull"
     UNSCHEDULABLE = "Unschedulable"
-    NOT_ADMITTED = "NotAdmitted"
     CONTAINER_CONFIG = "ContainerConfig"
     NAME_CONFLICT = "NameConflict"
     PROGRESS_UNAVAILABLE = "ProgressUnavailable"

@@ -57,6 +57,14 @@ Trigger = Literal["Spec", "Rerun", "BaseModel"]
 """Why there is a new run: another spec, an annotation, or a base model that has moved."""
 
 
+class Preempted(Wire):
+    """Pods of the attempt under way that its queue has taken away, and that count nowhere else."""
+
+    count: int = Field(default=0, ge=0, description="How many.")
+    seconds: float = Field(default=0, ge=0, description="How long they had their node, together.")
+    last_time: Time | None = Field(default=None, description="When the last of them ended.")
+
+
 class RunStatus(Wire):
     """One run: frozen at its start, and written before a stage of it is started."""
 
@@ -74,6 +82,9 @@ class RunStatus(Wire):
         default=0, ge=0, description="Attempts in a row that found something missing."
     )
     not_before: Time | None = Field(default=None, description="Earliest start of the attempt.")
+    preempted: Preempted | None = Field(
+        default=None, description="What Kueue took away from the attempt under way."
+    )
     spec_hash: Digest | None = Field(default=None, description="Identity fields that it is for.")
     identity_hash: Digest | None = Field(default=None, description="The same without locations.")
     generation_hash: Digest | None = Field(

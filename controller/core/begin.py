@@ -15,6 +15,7 @@ from controller.api.conditions import ConditionType
 from controller.api.reasons import Reason
 from controller.api.status import RunStatus
 from controller.core.actions import StartStage
+from controller.core.admission import admission_before_start
 from controller.core.conditions import State
 from controller.core.intent import Want, asked_pin
 from controller.core.lost import show_ending
@@ -160,7 +161,7 @@ def _record(turn: Turn, stage: Stage) -> Turn:
     used = [c.attempt for c in turn.observed.children if (c.run, c.stage) == (run.number, stage)]
     attempt = max([run.attempts.get(stage.value, 0), *used]) + 1
     attempts = {**run.attempts, stage.value: attempt}
-    recorded = turn.running(stage=stage, attempt=attempt, attempts=attempts)
+    recorded = turn.running(stage=stage, attempt=attempt, attempts=attempts, preempted=None)
     return recorded.running(**_hashes(turn, stage)).saying(progress=None).wanting(Want.NOTHING)
 
 
@@ -192,6 +193,9 @@ def _in_waiting_state(turn: Turn) -> Turn:
     if _pause_s(turn) <= 0:
         if is_shown_as_missing(turn):
             return turn  # it may still be; the attempt will tell
+        queued = admission_before_start(turn)
+        if queued is not None:
+            return hindered(turn, queued)
         return turn.in_state(State.RUNNING, WORKING[turn.stage])
     if turn.status.phase == State.PENDING:
         return turn

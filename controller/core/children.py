@@ -1,6 +1,6 @@
 """A stage or errand as the core sees it: one Job on a cluster, one process on a laptop."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -40,6 +40,19 @@ class Ending:
     message: str
 
 
+@dataclass(frozen=True, order=True)
+class Span:
+    """When one pod had its node."""
+
+    start: datetime
+    end: datetime | None = field(default=None, compare=False)
+    """None: it still has it."""
+
+    def seconds(self, now: datetime) -> float:
+        """How long that is so far."""
+        return max(0.0, ((self.end or now) - self.start).total_seconds())
+
+
 class ChildState(StrEnum):
     """Where a child stands."""
 
@@ -74,6 +87,12 @@ class AnyChild:
     finished: datetime | None = None
     is_stopped: bool = False
     """It was told to stop (a Job's deletionTimestamp), so its end is nobody's failure."""
+    is_suspended: bool = False
+    """Its Job starts no pod until somebody else lets it."""
+    queue: str = ""
+    """The queue that it waits in; empty: none."""
+    spans: tuple[Span, ...] = ()
+    """When its pods had their nodes, where one may follow another."""
     disruption: Ending | None = None
     """How its pod, or its Job, was taken away: evicted, preempted. Not the stage's doing."""
     ending: Ending | None = None

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from controller.api.status import FineTuneJobStatus
+from controller.core.admission import count_preempted_pods
 from controller.core.begin import begin_wanted_work, keep_record_true, start_recorded_attempt
 from controller.core.draft import Decision
 from controller.core.follow import follow_attempt
@@ -33,6 +34,7 @@ STEPS: tuple[Step, ...] = (
     compare_base_model,  # of the recorded run; a condition, no work
     rest_when_done,  # ended, and still what the spec asks for
     reject_unsupported_spec,  # Stalled
+    count_preempted_pods,  # of a Job that its queue has suspended
     settle_finished_attempt,  # outcome -> next stage, next attempt after a pause, or the end
     compare_base_model,  # that prepare has just told: in the same write
     drop_old_attempts,

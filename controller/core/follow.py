@@ -3,6 +3,7 @@
 from typing import Any
 
 from controller.api.status import JobCost, JobProgress
+from controller.core.admission import admission_of, attempt_seconds
 from controller.core.begin import WORKING
 from controller.core.children import Child, ChildState, Obstacle
 from controller.core.conditions import State
@@ -36,6 +37,8 @@ def follow_attempt(turn: Turn) -> Turn:
 
 def _obstacle(turn: Turn, child: Child) -> Obstacle | None:
     """What the pod itself says, else what the events said of it; of a running pod, nothing."""
+    if child.is_suspended:
+        return admission_of(child, was_preempted=turn.run.preempted is not None)
     return (child.wait or turn.observed.obstacle) if child.state is ChildState.PENDING else None
 
 
@@ -67,14 +70,15 @@ def _cost(turn: Turn, child: Child) -> JobCost:
     spec, cost = turn.observed.job.spec, turn.status.cost or JobCost()
     if child.stage is not Stage.TRAIN:
         return cost
-    seconds = child.seconds(turn.observed.now) * spec.compute.gpus
+    wall_s = attempt_seconds(turn, child)
+    seconds = wall_s * spec.compute.gpus
     failed = child.failure(turn.observed.job.metadata.uid) is not None
     total = cost.gpu_seconds + seconds
     price = spec.budget.price_per_gpu_hour
     return cost.model_copy(
         update={
             "gpu_seconds": total,
-            "wall_seconds": cost.wall_seconds + child.seconds(turn.observed.now),
+            "wall_seconds": cost.wall_seconds + wall_s,
             "tokens_per_second": _speed(child) or cost.tokens_per_second,
             "wasted_gpu_seconds": cost.wasted_gpu_seconds + (seconds if failed else 0),
             "amount": None if price is None else f"{float(price) * total / SECONDS_PER_HOUR:.2f}",

@@ -34,6 +34,7 @@ from controller.shell.pods import (
     wait_of,
     word_of,
 )
+from controller.shell.queue import is_replaced, is_restartable, queue_of, spans_of
 from controller.shell.records import Job, JobCondition, Pod, UncountedPods
 from trainer.contract.failures import FailureClass
 from trainer.contract.progress import Progress
@@ -48,6 +49,8 @@ POD_JOB_LABEL = "batch.kubernetes.io/job-name"
 # As Kubernetes' Job controller writes them: pkg/controller/job/pod_failure_policy.go.
 _EXITED = re.compile(r"^Container \S+ for pod \S+ failed with exit code (\d{1,3}) matching ")
 _DISRUPTED = re.compile(r"^Pod \S+ has condition DisruptionTarget matching ")
+
+SUSPENDED = Ending(Reason.INTERRUPTED, "its Job was suspended, by its queue or by a person")
 
 Place = tuple[int, Stage, int]
 """Run, stage and attempt."""
@@ -132,7 +135,7 @@ def family_of(
 
 
 def _made(job: Job, place: PlaceT, pods: Sequence[Pod], sort: Sort[PlaceT, ChildT]) -> ChildT:
-    teller = _teller(pods, sort.has_word)
+    teller = _teller(pods, (lambda _: False) if is_restartable(job) else sort.has_word)
     return sort.make(job, place, _known(job, pods, teller), teller)
 
 
@@ -181,16 +184,21 @@ def _known(job: Job, pods: Sequence[Pod], teller: Pod | None) -> AnyChild:
     meta = job.metadata
     newest = max((pod for pod in pods if not is_over(pod)), key=_age, default=None)
     state = _state(job, pods)
+    is_suspended = job.spec.suspend and state is ChildState.PENDING
+    is_waiting = newest is not None and state is ChildState.PENDING and not is_suspended
     return AnyChild(
         name=meta.name,
         state=state,
         exit_code=_exit_code(job, teller),
         started=_started(pods),
         finished=_finished(job, pods) if state is ChildState.FINISHED else None,
-        is_stopped=_is_stopped(job),
+        is_stopped=_is_stopped(job) or job.spec.suspend,
+        is_suspended=is_suspended,
+        queue=queue_of(job),
+        spans=spans_of(job, pods),
         disruption=_disruption(job, teller),
         ending=_ending(job, teller),
-        wait=wait_of(newest) if newest is not None and state is ChildState.PENDING else None,
+        wait=wait_of(newest) if newest is not None and is_waiting else None,
         log=f"kubectl logs --namespace {meta.namespace} job/{meta.name}",
         ends_by=_ends_by(pods),
     )
@@ -215,7 +223,10 @@ def _ends_by(pods: Iterable[Pod]) -> datetime | None:
 
 
 def _teller(pods: Iterable[Pod], has_word: Callable[[Pod], bool]) -> Pod | None:
-    """The pod that speaks for the child: of those that ended, one with a word, then the newest."""
+    """The pod that speaks for the child: of those that ended, one with a word, then the newest.
+
+    Where one pod follows another by design, the newest alone speaks.
+    """
     over = [pod for pod in pods if is_over(pod)]
     if len(over) <= 1:
         return next(iter(over), None)
@@ -228,8 +239,11 @@ def _state(job: Job, pods: Sequence[Pod]) -> ChildState:
         return ChildState.FINISHED
     if job.metadata.deletion_timestamp is not None:
         return ChildState.STOPPING
+    if job.spec.suspend and not _is_decided(job):
+        return ChildState.PENDING  # what still runs of it has been told to end
     is_running = any(pod.status.phase == "Running" for pod in pods)
-    has_run = _is_decided(job) or (pods and not is_alive)
+    ended = [pod for pod in pods if is_over(pod) and not is_replaced(job, pod)]
+    has_run = _is_decided(job) or (ended and not is_alive)
     return ChildState.RUNNING if is_running or has_run else ChildState.PENDING
 
 
@@ -282,6 +296,8 @@ def _exit_code(job: Job, teller: Pod | None) -> int | None:
 
 
 def _disruption(job: Job, teller: Pod | None) -> Ending | None:
+    if job.spec.suspend:
+        return SUSPENDED
     if teller is not None:
         return disruption_of(teller)
     failed = _failed(job)

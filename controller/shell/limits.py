@@ -7,6 +7,7 @@ time: as long as it waits there, the job keeps its phase and takes no place amon
 from dataclasses import dataclass, replace
 
 from controller.api.status import FineTuneJobStatus
+from controller.core.admission import is_left_to_queue
 from controller.core.conditions import State
 from controller.core.observed import Observed
 from controller.core.retrain import is_retrain_due
@@ -26,7 +27,8 @@ class Limits:
             return observed
         is_due = is_retrain_due(observed)
         behind = self._take_retrain(observed, is_due=is_due, is_alive=is_alive)
-        wants = wants_slot(observed.job, observed.now) or (is_due and not behind)
+        has_work = wants_slot(observed.job, observed.now) and not is_left_to_queue(observed)
+        wants = has_work or (is_due and not behind)
         position = self.runs.take(place_of(observed.job), wants=wants, is_alive=is_alive)
         return replace(observed, queue_position=position, retrain_position=behind)
 

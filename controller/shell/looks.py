@@ -21,6 +21,8 @@ from controller.shell.children import lacks_word
 from controller.shell.ended import EndedPods
 from controller.shell.glance import owner_uid_of
 from controller.shell.ledger import Ledger
+from controller.shell.pods import is_over
+from controller.shell.queue import suspended_since
 from controller.shell.records import Job, JobObject, Pod
 from controller.shell.waits import Awaited, Waits
 
@@ -56,8 +58,9 @@ class Family(Generic[ChildT]):
 
     @property
     def is_alive(self) -> bool:
-        """Whether something of it may be alive."""
-        return any(child.is_unfinished for child in self.children)
+        """Whether something of it may be alive; a suspended Job without a pod is not."""
+        has_pod = any(not is_over(pod) for pod in self.pods)
+        return has_pod or any(c.is_unfinished and not c.is_suspended for c in self.children)
 
 
 @dataclass(frozen=True)
@@ -189,10 +192,13 @@ def awaited_children(look: Look[ObjectT, ChildT]) -> Iterable[Awaited]:
         job = jobs.get(child.name)
         if job is None or child.state is not ChildState.PENDING or child.wait is not None:
             continue  # what its pod says itself needs no look at the events
-        pod = next((pod for pod in look.family.pods if is_owned_by(pod, job)), None)
+        pods = (pod for pod in look.family.pods if is_owned_by(pod, job) and not is_over(pod))
+        pod = None if child.is_suspended else next(pods, None)
         meta = (pod or job).metadata
         assert meta.creation_timestamp is not None  # noqa: S101 - an API server has set it
-        yield Awaited(child, meta.uid, meta.creation_timestamp)
+        since = suspended_since(job) if child.is_suspended else meta.creation_timestamp
+        if since is not None:  # else the Job controller has not seen it yet, nor has Kueue
+            yield Awaited(child, meta.uid, since)
 
 
 def is_owned_by(pod: Pod, job: Job) -> bool:

@@ -220,7 +220,7 @@ class Reconciler(Generic[ObjectT, ChildT, StatusT, ObservedT]):
         for awaited in awaited_children(look):
             left_s = self.waits.next_look_s(awaited, now)
             if left_s <= 0:
-                await self.waits.look(look.obj.metadata.namespace, awaited.subject, now)
+                await self.waits.look(look.obj.metadata.namespace, awaited, now)
                 left_s = self.waits.next_look_s(awaited, now)
             soonest_s = min(soonest_s, left_s)
         return soonest_s

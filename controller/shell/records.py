@@ -47,9 +47,16 @@ class JobStatus(Struct, rename="camel"):
     uncounted_terminated_pods: UncountedPods | None = None
 
 
+class JobSpec(Struct, rename="camel", gc=False):
+    """What others may change of a Job."""
+
+    suspend: bool = False
+
+
 class Job(KubeObject):
     """A child."""
 
+    spec: JobSpec = field(default_factory=JobSpec)
     status: JobStatus = field(default_factory=JobStatus)
 
 

@@ -20,6 +20,7 @@ from controller.shell.kinds import (
     UID_LABEL,
 )
 from controller.shell.places import mounts, secrets_of, volumes
+from controller.shell.queuetemplate import queued
 from trainer.contract.base import Wire
 from trainer.contract.failures import EXIT_CODES
 from trainer.contract.request import DEFAULT_OUTCOME, Stage, StageRequest
@@ -96,7 +97,9 @@ def job_manifest(job: FineTuneJob, action: StartStage, pods: PodSettings) -> Jso
         job.spec.compute,
         is_train=request.stage is Stage.TRAIN,
     )
-    return manifest(action.name, owner_of(KIND, job.metadata), child_labels(request), work, pods)
+    made = manifest(action.name, owner_of(KIND, job.metadata), child_labels(request), work, pods)
+    queue = job.spec.compute.queue_name if work.is_train else None
+    return queued(made, queue) if queue else made
 
 
 def manifest(

@@ -14,7 +14,11 @@ from controller.core.failures import hindrance
 from controller.kube.client import Client
 from controller.kube.errors import KubeError
 from controller.kube.resources import CORE_EVENTS
+from controller.shell.queue import said_by_queue, workload_of
 from controller.shell.refusals import words
+
+QUEUE_PATIENCE = 20
+"""Times the usual period: a queue may take days, and so may thousands that wait in it."""
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -131,21 +135,36 @@ class Waits:
         """Seconds until the events are worth a look; 0: now."""
         looked = self._looked.get(awaited.subject)
         if looked is not None:
-            return _left_s(self.period_s, looked.at, now)
+            patience = QUEUE_PATIENCE if awaited.child.is_suspended else 1
+            return _left_s(self.period_s * patience, looked.at, now)
         return _left_s(self.grace_s, awaited.since, now)
 
-    async def look(self, namespace: str, subject: str, now: datetime) -> None:
+    async def look(self, namespace: str, awaited: Awaited, now: datetime) -> None:
         """Read the events about the subject; what cannot be read leaves what was known."""
+        subject = awaited.subject
         before = self.known(subject)
         self._looked[subject] = _Looked(now, before)
         try:
-            answer = await self.client.list(
-                CORE_EVENTS, namespace, field_selector=f"involvedObject.uid={subject}"
-            )
-            found = read_events(msgspec.json.decode(answer, type=EventList).items)
+            events = await self._events(namespace, f"involvedObject.uid={subject}")
+            if awaited.child.is_suspended:
+                found = said_by_queue(events, await self._of_workload(namespace, events))
+            else:
+                found = read_events(events)
         except (KubeError, msgspec.MsgspecError):
             return
         self._looked[subject] = _Looked(now, found)
+
+    async def _of_workload(self, namespace: str, of_job: Sequence[ReadEvent]) -> list[ReadEvent]:
+        """Kueue tells most about the Workload that it made for the Job."""
+        name = workload_of(of_job)
+        if not name:
+            return []
+        about = f"involvedObject.kind=Workload,involvedObject.name={name}"
+        return await self._events(namespace, about)
+
+    async def _events(self, namespace: str, about: str) -> list[ReadEvent]:
+        answer = await self.client.list(CORE_EVENTS, namespace, field_selector=about)
+        return msgspec.json.decode(answer, type=EventList).items
 
     def forget(self, subject: str) -> None:
         """The subject is gone, or runs."""

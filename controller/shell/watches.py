@@ -142,6 +142,8 @@ class Watches:
             self.ledger.gone(next(iter(owner_uid_of(old)), ""), old)
             self.ended.forget(old.metadata.uid)
             self.forget_wait(old.metadata.uid)
+        elif old is not None and new is not None and old.spec.suspend != new.spec.suspend:
+            self.forget_wait(old.metadata.uid)  # it waits for something else now
         self._wake_owner(child)
 
     def pod_changed(self, old: Pod | None, new: Pod | None) -> None:

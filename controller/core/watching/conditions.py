@@ -12,6 +12,7 @@ from controller.api.basemodel import ErrandFailure
 from controller.api.conditions import ConditionStatus, ConditionType
 from controller.api.meta import rfc3339
 from controller.api.reasons import Reason
+from controller.core.admission import admission_of
 from controller.core.children import ChildState, Obstacle
 from controller.core.conditions import MAX_MESSAGE, Stamp, find, put_each
 from controller.core.failures import RULES
@@ -118,6 +119,8 @@ def _obstacle(turn: BaseTurn) -> Obstacle | None:
     child = turn.child
     if child is None:
         return turn.observed.obstacle
+    if child.is_suspended:
+        return admission_of(child)
     return child.wait if child.state is ChildState.PENDING else None
 
 

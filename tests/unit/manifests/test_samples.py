@@ -69,3 +69,7 @@ def test_one_sample_trains_a_pinned_revision_on_the_cpu():
     spec = the_job("cpu").spec
     assert len(spec.base_model.revision) == len("12fd25f77366fa6b3b4b768ec3050bf629380bac")
     assert spec.compute.gpus == 0
+
+
+def test_one_sample_waits_in_a_queue():
+    assert the_job("kueue").spec.compute.queue_name == "gpus"
