@@ -74,6 +74,8 @@ def _trained(store: Store, found: Vouched) -> None:
     if manifest is None:
         return
     found.promise(manifest.files, "manifest.json")
+    for earlier in manifest.earlier:
+        found.promise(earlier.files, "manifest.json")
     folder = f"e{manifest.epoch}/adapter/"
     names = {f"{folder}{name}" for name in ADAPTER} & manifest.files.keys()
     adapter = {name.removeprefix(folder): manifest.files[name] for name in names}
@@ -214,8 +216,10 @@ def pointer_findings(pointer: PointerFile, runs: Sequence[Vouched]) -> Iterator[
         yield Finding(place=layout.POINTER, fault=Fault.MISSING, message=message)
         return
     manifest, base = record.manifest, record.manifest.base
+    known = [manifest.adapter_digest, *(each.adapter_digest for each in manifest.earlier)]
+    is_known = pointer.adapter_digest in known
     told = (
-        ("adapterDigest", pointer.adapter_digest, manifest.adapter_digest),
+        ("adapterDigest", is_known, True),
         ("baseRevision", pointer.base_revision, base.revision),
         ("baseDigest", pointer.base_digest or base.content_digest, base.content_digest),
     )
