@@ -88,6 +88,7 @@ def watched(
         leave(EXIT_CODES[FailureClass.NO_PROGRESS])
 
     PULSE.beat()
+    arm_last_resort(still)  # the thread may never get the lock
     thread = threading.Thread(target=watch, args=(still, done, end), daemon=True, name="watchdog")
     thread.start()
     try:
@@ -95,7 +96,11 @@ def watched(
     finally:
         done.set()
         thread.join()
-        faulthandler.cancel_dump_traceback_later()
+
+
+def arm_last_resort(still: Standstill) -> None:
+    """Let faulthandler end the process unless it is armed again in time."""
+    faulthandler.dump_traceback_later(still.limit_s + LAST_RESORT_S, file=STDERR, exit=True)
 
 
 def watch(
@@ -106,8 +111,10 @@ def watch(
 ) -> None:
     """Look again and again, until it is done or stands still."""
     tick_s = min(LONGEST_TICK_S, still.stall_s / 10)
-    while not done.wait(tick_s):
-        faulthandler.dump_traceback_later(still.limit_s + LAST_RESORT_S, file=STDERR, exit=True)
-        if still.is_stalled(clock()):
-            end()
-            return
+    try:
+        while not done.wait(tick_s):
+            arm_last_resort(still)
+            if still.is_stalled(clock()):
+                return end()
+    finally:
+        faulthandler.cancel_dump_traceback_later()

@@ -72,6 +72,7 @@ def _after_train(turn: Turn, outcome: Outcome) -> Turn:
         trained = trained.holding(C.TRAINED, "False", Reason.NOT_NEEDED, outcome.message)
     elif outcome.partial:
         trained = trained.holding(C.TRAINED, "True", Reason.PARTIAL, outcome.message)
+        trained = trained.telling("Warning", Reason.PARTIAL, outcome.message)
     elif turn.run.partial or not is_true(turn.status.conditions, C.TRAINED):
         trained = trained.holding(C.TRAINED, "True", Reason.TRAINED, outcome.message)
     return enter(trained, Stage.TRAIN if _has_new_generation(turn) else Stage.JUDGE)
