@@ -179,8 +179,17 @@ def _judged(found: Vouched, evaluations: Mapping[str, EvaluationManifest | None]
             continue
         found.promise(manifest.files, name)
         # Answers that stopped before training may be completed later, under the same name.
-        if newest[manifest.generation_hash] is manifest:
+        is_newest = newest[manifest.generation_hash] is manifest
+        if is_newest and not _is_of_earlier(found.record, manifest):
             found.promise(manifest.read, name)
+
+
+def _is_of_earlier(record: RunRecord, judged: EvaluationManifest) -> bool:
+    """Whether a partial adapter was judged, and training has gone on since."""
+    trained = record.manifest
+    if trained is None or not trained.earlier or trained.lineage is None:
+        return False
+    return trained.lineage.created > judged.created
 
 
 def _unvouched(run_id: str, evaluation_id: str) -> str:
