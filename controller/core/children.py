@@ -124,6 +124,11 @@ class AnyChild:
             return self.ending.failure, self.ending.message
         return self._by_exit_code(is_told=said is not None)
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it was ended at its backstop."""
+        return self.ending is not None and self.ending.failure is FailureClass.DEADLINE_EXCEEDED
+
     def seconds(self, now: datetime) -> float:
         """How long it has run."""
         if self.started is None:
@@ -135,6 +140,8 @@ class AnyChild:
         end, untold = self.disruption, (FailureClass.INTERRUPTED, FailureClass.UNEXPECTED)
         if end is not None and failure in untold:
             return end.failure, f"{end.message}: {message}"
+        if failure is FailureClass.INTERRUPTED and self.is_overdue and self.ending is not None:
+            return self.ending.failure, f"{self.ending.message}: {message}"
         return failure, message
 
     def _by_exit_code(self, *, is_told: bool) -> Failed:

@@ -141,8 +141,12 @@ RULES: Mapping[str, Rule] = {
         "lower training.learningRate; the last good checkpoint is kept",
         is_said=True,
     ),
-    R.DEADLINE_EXCEEDED: Rule(_EITHER, _NEVER, "raise activeDeadlineSeconds", is_said=True),
-    R.BUDGET_EXCEEDED: Rule(_EITHER, _NEVER, "raise budget.maxGpuSeconds", is_said=True),
+    R.DEADLINE_EXCEEDED: Rule(
+        _EITHER, _NEVER, "raise activeDeadlineSeconds", users=True, is_said=True
+    ),
+    R.BUDGET_EXCEEDED: Rule(
+        _EITHER, _NEVER, "raise budget.maxGpuSeconds", users=True, is_said=True
+    ),
     R.SUPERSEDED: Rule(
         _STAGE,
         _NEVER,

@@ -45,6 +45,9 @@ TAKEN: Mapping[str, Ending] = {
 
 BY_SOMEBODY = Ending(R.INTERRUPTED, "disrupted by the cluster")
 
+DEADLINE = "DeadlineExceeded"
+"""The kubelet's reason where it ended a pod at its activeDeadlineSeconds."""
+
 IMAGE_REASONS = frozenset(
     {
         "ErrImagePull",
@@ -99,6 +102,8 @@ def ending_of(pod: Pod) -> Ending | None:
     if end is not None and end.reason == "OOMKilled":
         text = "the container was killed for using more memory than its limit, or its node has"
         return Ending(FailureClass.HOST_OUT_OF_MEMORY, text)
+    if pod.status.reason == DEADLINE:
+        return Ending(FailureClass.DEADLINE_EXCEEDED, "ended at its backstop")
     if pod.status.reason == "Evicted" and "storage" in pod.status.message.lower():
         return Ending(FailureClass.HOST_STORAGE_EXCEEDED, short(pod.status.message))
     return killed() if end is not None and end.exit_code == KILLED else None

@@ -20,8 +20,6 @@ ASKED = [
     ({"retrain": {"warmStart": "Adapter"}}, "spec.retrain.warmStart"),
     ({"output": {"uri": "file:///o", "merged": True}}, "spec.output.merged"),
     ({"compute": {"nodes": 2}}, "spec.compute.nodes"),
-    ({"budget": {"maxGpuSeconds": 60}}, "spec.budget.maxGpuSeconds"),
-    ({"activeDeadlineSeconds": 60}, "spec.activeDeadlineSeconds"),
 ]
 
 
