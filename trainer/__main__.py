@@ -87,10 +87,8 @@ def attempt(
     try:
         context = frame.open_context(request, environ, stop)
         with serve_progress(context.progress, environ.get(LISTEN_ENV, DEFAULT_LISTEN)):
-            result = stage_function(stage)(context)
+            result = work(stage, context)
         frame.store_outcome(context.store, result)
-    except FencedError as error:
-        return frame.failed(request, error)  # the claim is another's: not a byte more is written
     except StageError as error:
         return frame.failed(request, error)
     except OSError as error:
@@ -100,6 +98,17 @@ def attempt(
         message = f"{type(error).__name__} in stage {stage}; the stage's log has the trace"
         return frame.failed(request, StageError(FailureClass.UNEXPECTED, message))
     return result
+
+
+def work(stage: Stage, context: frame.StageContext) -> frame.StageResult:
+    """The stage's work; of a failure the store keeps the word as well, if it can."""
+    try:
+        return stage_function(stage)(context)
+    except FencedError:
+        raise  # the claim is another's: not a byte more is written
+    except StageError as error:
+        frame.store_failure(context, error)
+        raise
 
 
 def stage_function(stage: Stage) -> frame.StageFunction:

@@ -28,6 +28,7 @@ WORKING: dict[Stage, Reason] = {
     Stage.PREPARE: Reason.PREPARING,
     Stage.TRAIN: Reason.TRAINING,
     Stage.JUDGE: Reason.JUDGING,
+    Stage.COLLECT: Reason.COLLECTING,
 }
 
 OF_ONE_RUN = (ConditionType.DATA_VALID, ConditionType.TRAINED, ConditionType.EVALUATED)
@@ -165,6 +166,8 @@ def _record(turn: Turn, stage: Stage) -> Turn:
 def _hashes(turn: Turn, stage: Stage) -> dict[str, str]:
     """What the attempt's work will be true for."""
     hashes = {"retry_hash": turn.intent.retry_hash}
+    if stage is Stage.COLLECT:  # what was lost stays true for what it was started with
+        return hashes
     if stage is Stage.JUDGE:
         return {**hashes, "judge_hash": turn.intent.judge_hash}
     return {**hashes, "generation_hash": turn.intent.generation_hash}

@@ -35,7 +35,11 @@ DEFAULT_REQUESTS: Mapping[Stage, Mapping[str, str]] = {
     Stage.PREPARE: {"cpu": "500m", "memory": "1Gi"},
     Stage.TRAIN: {"cpu": "1", "memory": "4Gi"},
     Stage.JUDGE: {"cpu": "500m", "memory": "1Gi"},
+    Stage.COLLECT: {"cpu": "100m", "memory": "256Mi"},
 }
+
+COLLECT_DEADLINE_S = 600
+"""It reads one small file; a store that hangs must not hold the run."""
 
 NEVER_COPIED = (
     "app.kubernetes.io/instance",
@@ -95,6 +99,7 @@ def job_manifest(job: FineTuneJob, action: StartStage, pods: PodSettings) -> Jso
         Resources(requests=dict(DEFAULT_REQUESTS[request.stage])),
         job.spec.compute,
         is_train=request.stage is Stage.TRAIN,
+        deadline_s=COLLECT_DEADLINE_S if request.stage is Stage.COLLECT else None,
     )
     return manifest(action.name, owner_of(KIND, job.metadata), child_labels(request), work, pods)
 

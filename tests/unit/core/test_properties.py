@@ -73,6 +73,11 @@ class ModelCluster(RuleBasedStateMachine):
     def a_message_is_lost(self, exit_code: int) -> None:
         self.scene = self.scene.crashed(exit_code)
 
+    @precondition(lambda self: self.has_live and self.scene.live.stage is Stage.COLLECT)
+    @rule()
+    def a_look_finds_nothing(self) -> None:
+        self.scene = self.scene.found_nothing()
+
     @rule(edit=st.sampled_from(EDITS))
     def the_spec_is_edited(self, edit: dict) -> None:
         self.scene = self.scene.edited(**edit)
