@@ -201,6 +201,10 @@ class Scene:
         """The live child was deleted by hand, and its pods are gone with it."""
         return replace(self, children=tuple(c for c in self.children if c is not self.live))
 
+    def tidied(self) -> "Scene":
+        """Its finished Jobs are gone: their time is nothing to wake up for."""
+        return replace(self, children=tuple(c for c in self.children if c.is_unfinished))
+
     def reporting(self, **fields: Any) -> "Scene":
         """The live child, seen with other fields."""
         child = self.live

@@ -237,7 +237,7 @@ def test_a_lost_word_of_a_pin_leaves_the_run_as_failed_as_it_is() -> None:
     assert scene.live.stage is Stage.COLLECT
     scene = scene.succeeded(verdict="").settled()
     assert (scene.job.status.phase, reason(scene)) == ("Failed", "Diverged")
-    assert scene.decided().requeue_after_s is None
+    assert scene.tidied().decided().requeue_after_s is None
 
 
 @pytest.mark.parametrize("failure", sorted(EXIT_CODES))
