@@ -48,7 +48,7 @@ def test_the_jobs_of_a_run_go_with_their_pods_and_nothing_else_moves(
         before = let_time_pass(desk)
         wait_until(lambda: not desk.jobs(), "the Jobs are gone")
         wait_until(lambda: not desk.kubelet.pods(), "their pods are gone")
-        assert desk.writes(desk.path(), before, seconds=2) == []
+        assert desk.writes(desk.path(""), before, seconds=2) == []
         assert desk.status()["phase"] == "Succeeded"
         assert len(desk.status()["history"]) == 1
 
