@@ -118,6 +118,13 @@ def recipe_of(store: Store, run_id: str) -> str | None:
     return next((look.recipe for look in looks if look.run_id == run_id), None)
 
 
+def rivals_of(store: Store, run_id: str) -> set[str]:
+    """What a run was measured against when it was judged: judging it again needs them."""
+    ledger, _ = _read(store)
+    own = [look for looks in ledger.splits.values() for look in looks if look.run_id == run_id]
+    return {rival for look in own for rival in (look.against, look.anchor) if rival}
+
+
 def _is_same(look: Look, candidate: Look) -> bool:
     return (look.recipe, look.generation_hash) == (candidate.recipe, candidate.generation_hash)
 

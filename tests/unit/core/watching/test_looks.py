@@ -13,7 +13,6 @@ from controller.core.watching.observed import WatchSettings
 from trainer.contract.errand import Cause, Errand
 from trainer.contract.failures import FailureClass
 
-
 DAY_S = 86400
 
 
