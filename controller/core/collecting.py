@@ -58,13 +58,13 @@ def ask_store(turn: Turn, child: Child, failure: FailureClass, message: str) -> 
 
 
 def answer_of_store(turn: Turn, child: Child) -> Child | None:
-    """The lost attempt as the look shows it, with its word or without; None: the look failed."""
-    lost, said = _lost(turn), child.outcome
-    uid = turn.observed.job.metadata.uid
-    if said is not None:
-        told = (said.uid, said.run, said.stage, said.attempt)
-        if told == (uid, turn.run.number, lost.stage, lost.attempt):
-            return without_word(turn, outcome=said, details=child.details)
+    """The lost attempt as the look shows it, with a word or without; None: the look failed.
+
+    Whether the word is that of the very attempt is looked at as of any child: ``last_word``.
+    """
+    said, uid = child.outcome, turn.observed.job.metadata.uid
+    if said is not None and said.stage is not Stage.COLLECT:
+        return without_word(turn, outcome=said, details=child.details)
     return without_word(turn) if child.failure(uid) is None else None
 
 

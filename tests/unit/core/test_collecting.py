@@ -220,13 +220,25 @@ def test_a_new_spec_ends_a_look_and_forgets_it() -> None:
     assert run_of(scene).lost is None
 
 
-def test_answers_for_older_settings_are_made_anew_after_a_look() -> None:
-    scene = lost(training()).edited(evaluation={"fewShotExamples": 3}).settled()
+AT_ONCE_OR_LATER = pytest.mark.parametrize(
+    "begin",
+    [
+        pytest.param(lambda: lost(training()), id="while it is looked for"),
+        pytest.param(lambda: training().crashed(exit_code=0), id="before it is looked for"),
+    ],
+)
+
+
+@AT_ONCE_OR_LATER
+def test_answers_for_older_settings_are_made_anew_after_a_look(begin: Any) -> None:
+    scene = begin().edited(evaluation={"fewShotExamples": 3}).settled()
     assert scene.succeeded().settled().live.name.endswith("r1-train-2")
 
 
-def test_a_failure_of_an_older_spec_is_not_the_end() -> None:
-    scene = lost(training()).edited(compute={"gpus": 0, "image": "mended:1"}).settled()
+@AT_ONCE_OR_LATER
+def test_a_failure_of_an_older_spec_is_not_the_end(begin: Any) -> None:
+    scene = begin().edited(compute={"gpus": 0, "image": "mended:1"}).settled()
+    assert scene.live.stage is Stage.COLLECT
     word = {"failure": F.DIVERGED, "message": "because"}
     assert scene.succeeded(**word).settled().live.name.endswith("r1-train-2")
 

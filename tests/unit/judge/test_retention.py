@@ -62,11 +62,6 @@ class Kept(AnOutput):
         """Runs that have more than a stone."""
         return {run_id for run_id, files in inventory(self.store).items() if len(files) > 1}
 
-    def judged_again(self, run_id: str, spec: str, **sections: Any) -> Any:
-        """The judge of a run that is there, with another promotion say."""
-        place = {"uri": f"file://{self.root}/output", "keepRuns": self.keep}
-        return judge(self.context(run_id, spec, "", {"output": place, **sections}))
-
     def improving(self) -> list[str]:
         """Three runs, each better than the one before and put in use."""
         made = zip("abc", (20, 35, 50), strict=True)
@@ -122,11 +117,19 @@ def test_what_the_run_in_use_was_measured_against_stays(output: Kept) -> None:
 def test_the_pinned_run_and_the_policys_choice_stay(output: Kept) -> None:
     output.keep = 1
     promoted = output.add("a", scores=better(20, 50))
-    pinned = output.add("b")
-    output.judged_again(pinned, "b", promotion={"pin": pinned})
-    for spec in "cde":
-        output.pruned(output.add(spec, judged=False), spec, promotion={"pin": pinned})
+    pinned = output.add("b", judged=False)
+    candidate = usable_run(output.store, pinned, output.root, time="2026-11-21T08:00:00Z")
+    pointer.move(output.store, candidate, pointer.read(output.store), by="Pin")
+    output.trained("cde")
     assert {promoted, pinned} < output.whole()
+
+
+def test_a_pin_that_is_not_followed_yet_stays(output: Kept) -> None:
+    output.keep = 1
+    pinned = output.add("a", judged=False)
+    for spec in "bcd":
+        output.pruned(output.add(spec, judged=False), spec, promotion={"pin": pinned})
+    assert pinned in output.whole()
 
 
 @pytest.mark.parametrize(
