@@ -93,10 +93,8 @@ def attempt(
             serve_progress(context.progress, environ.get(LISTEN_ENV, DEFAULT_LISTEN)),
             context.limit.armed(),
         ):
-            result = stage_function(stage)(context)
+            result = work(stage, context)
         frame.store_outcome(context.store, result)
-    except FencedError as error:
-        return frame.failed(request, error)  # the claim is another's: not a byte more is written
     except StageError as error:
         return frame.failed(request, error)
     except OSError as error:
@@ -116,6 +114,17 @@ def standing_still(request: StageRequest, environ: Mapping[str, str]) -> Callabl
         frame.write_outcome(outcome_path(environ), frame.failed(request, error))
 
     return speak
+
+
+def work(stage: Stage, context: frame.StageContext) -> frame.StageResult:
+    """The stage's work; of a failure the store keeps the word as well, if it can."""
+    try:
+        return stage_function(stage)(context)
+    except FencedError:
+        raise  # the claim is another's: not a byte more is written
+    except StageError as error:
+        frame.store_failure(context, error)
+        raise
 
 
 def stage_function(stage: Stage) -> frame.StageFunction:

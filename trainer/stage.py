@@ -5,6 +5,7 @@ Owns environment, signals and the outcome; knows no stage's work. Imports no tor
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -164,6 +165,26 @@ def store_outcome(store: Store, result: StageResult) -> None:
     second = result.details.model_dump_json(exclude_defaults=True)
     key = layout.outcome(result.outcome.run_id, result.outcome.stage.value)
     store.write(key, f"{first}\n{second}\n".encode())
+
+
+OF_THE_STORE = frozenset(
+    {
+        FailureClass.UNAVAILABLE,
+        FailureClass.ACCESS_DENIED,
+        FailureClass.NOT_FOUND,
+        FailureClass.SECRET_NOT_FOUND,
+        FailureClass.HOST_STORAGE_EXCEEDED,
+    }
+)
+"""After such a failure a write would only be waited for, while SIGKILL comes nearer."""
+
+
+def store_failure(context: StageContext, error: StageError) -> None:
+    """The same of a stage that failed, where its run is known and the store is not the reason."""
+    if not context.request.run_id or error.failure in OF_THE_STORE:
+        return
+    with suppress(StageError, OSError):  # the first failure is the one to tell
+        store_outcome(context.store, failed(context.request, error))
 
 
 def exit_code(outcome: Outcome) -> int:

@@ -83,7 +83,9 @@ class FineTuneJobSpec(Wire):
         default=False, description="Stop the pods after a checkpoint; false goes on from there."
     )
     ttl_seconds_after_finished: int = Field(
-        default=86400, ge=600, description="How long finished child Jobs stay; never this object."
+        default=86400,
+        ge=600,
+        description="How long the Jobs of a run stay after its end; never this object.",
     )
     active_deadline_seconds: int | None = Field(
         default=None,
@@ -95,7 +97,7 @@ class FineTuneJobSpec(Wire):
         "raising it trains on.",
     )
     history_limit: int = Field(
-        default=10, ge=0, le=100, description="Earlier runs kept in the status."
+        default=10, ge=0, le=100, description="Runs kept in status.history; 0: none."
     )
 
 

@@ -17,6 +17,7 @@ from controller.api.meta import ObjectMeta
 from controller.api.paths import Path, at, document_path, dotted
 from controller.api.status import FineTuneJobStatus, RunStatus
 from controller.errors import Problem, SpecError
+from trainer.contract.request import Stage
 
 Status = TypeVar("Status", FineTuneJobStatus, BaseModelStatus)
 Object = TypeVar("Object", FineTuneJob, BaseModelObject)
@@ -66,7 +67,8 @@ def read_base_model_status(status: bytes) -> BaseModelStatus:
 
 def _is_whole(run: RunStatus) -> bool:
     """A run that names no attempt is none: a new one takes the next number."""
-    return run.number > 0 and run.attempt > 0 and run.stage is not None
+    is_named = run.number > 0 and run.attempt > 0 and run.stage is not None
+    return is_named and (run.stage is not Stage.COLLECT or run.lost is not None)
 
 
 def _object(

@@ -13,6 +13,7 @@ class Reason(StrEnum):
     PREPARING = "Preparing"
     TRAINING = "Training"
     JUDGING = "Judging"
+    COLLECTING = "Collecting"
     STOPPING = "Stopping"
     RETRYING = "Retrying"
     SUSPENDED = "Suspended"

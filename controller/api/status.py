@@ -72,6 +72,19 @@ class RunLimits(Wire):
     max_gpu_seconds: int | None = Field(default=None, description="Of the spec's budget.")
 
 
+class LostWord(Wire):
+    """An attempt that ended without its outcome, and what is concluded if the store has none."""
+
+    stage: Stage = Field(description="Its stage.")
+    attempt: int = Field(ge=1, description="Its number.")
+    failures: int = Field(default=0, ge=0, description="Failed attempts in a row before it.")
+    retry_hash: Digest | None = Field(default=None, description="Fields that it was started with.")
+    failure: str = Field(default="", max_length=64, description="Failure class by how it ended.")
+    message: str = Field(default="", max_length=1024, description="How it ended, for people.")
+    start_time: Time | None = Field(default=None, description="When its pod started.")
+    end_time: Time | None = Field(default=None, description="When its pod ended.")
+
+
 class RunStatus(Wire):
     """One run: frozen at its start, and written before a stage of it is started."""
 
@@ -91,6 +104,9 @@ class RunStatus(Wire):
     not_before: Time | None = Field(default=None, description="Earliest start of the attempt.")
     preempted: Preempted | None = Field(
         default=None, description="What Kueue took away from the attempt under way."
+    )
+    lost: LostWord | None = Field(
+        default=None, description="Attempt whose outcome the stage collect reads from the store."
     )
     spec_hash: Digest | None = Field(default=None, description="Identity fields that it is for.")
     identity_hash: Digest | None = Field(default=None, description="The same without locations.")

@@ -33,6 +33,7 @@ WORKING: dict[Stage, Reason] = {
     Stage.PREPARE: Reason.PREPARING,
     Stage.TRAIN: Reason.TRAINING,
     Stage.JUDGE: Reason.JUDGING,
+    Stage.COLLECT: Reason.COLLECTING,
 }
 
 OF_ONE_RUN = (ConditionType.DATA_VALID, ConditionType.TRAINED, ConditionType.EVALUATED)
@@ -171,6 +172,8 @@ def _record(turn: Turn, stage: Stage) -> Turn:
 def _hashes(turn: Turn, stage: Stage) -> dict[str, Any]:
     """What the attempt's work will be true for."""
     hashes = {"retry_hash": turn.intent.retry_hash}
+    if stage is Stage.COLLECT:  # what was lost stays true for what it was started with
+        return hashes
     if stage is Stage.JUDGE:
         return {**hashes, "judge_hash": turn.intent.judge_hash}
     limits = limits_of(turn.observed.job.spec)

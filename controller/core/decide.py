@@ -6,6 +6,7 @@ from controller.api.status import FineTuneJobStatus
 from controller.core.admission import count_preempted_pods
 from controller.core.begin import begin_wanted_work, keep_record_true, start_recorded_attempt
 from controller.core.draft import Decision
+from controller.core.expiry import expire_children, trim_history
 from controller.core.follow import follow_attempt
 from controller.core.gate import (
     await_base_model,
@@ -32,6 +33,8 @@ Step = Callable[[Turn], Turn]
 STEPS: tuple[Step, ...] = (
     retrain_when_base_moved,  # Auto: another run is wanted
     stop_what_is_not_wanted,  # a superseded child, before anything that would take its place
+    expire_children,  # Jobs of runs that ended long ago, at rest or not
+    trim_history,
     compare_base_model,  # of the recorded run; a condition, no work
     rest_when_done,  # ended, and still what the spec asks for
     reject_unsupported_spec,  # Stalled

@@ -46,7 +46,9 @@ def limits_of(spec: FineTuneJobSpec) -> RunLimits | None:
 def left(
     limits: RunLimits | None, status: FineTuneJobStatus, stage: Stage, *, gpus: int
 ) -> Left | None:
-    """What an attempt at the stage may still use; None: there is no limit."""
+    """What an attempt at the stage may still use; None: there is no limit, as for a collect."""
+    if stage is Stage.COLLECT:
+        return None
     limits, run = limits or RunLimits(), status.run
     found: list[Left] = []
     if limits.active_deadline_seconds is not None:

@@ -7,7 +7,7 @@ from controller.api.status import Images, RunStatus
 from controller.core.intent import Intent
 from controller.core.observed import Observed
 from controller.core.remainder import soft_limit
-from trainer.contract.request import JobIdentity, Stage, StageRequest
+from trainer.contract.request import JobIdentity, LostAttempt, Stage, StageRequest
 from trainer.contract.source import ModelSource, PinnedModel
 from trainer.contract.spec import RunSpec
 
@@ -46,6 +46,7 @@ def stage_request(observed: Observed, run: RunStatus, stage: Stage, intent: Inte
         rerun=intent.rerun,
         keep_promoted_base=_keeps_promoted_base(observed, stage),
         pin_only=stage is Stage.JUDGE and bool(run.failure),
+        lost=lost_attempt(run) if stage is Stage.COLLECT else None,
         promoted_sequence=promoted.sequence if promoted else 0,
         git_commit=git_commit(job.metadata),
         limit=soft_limit(job, job.status, stage),
@@ -62,6 +63,12 @@ def _keeps_promoted_base(observed: Observed, stage: Stage) -> bool:
     is_open = job.spec.base_model.revision is None and job.spec.retrain.policy != "Auto"
     is_new = not job.status.history and observed.settings.waits_heal
     return stage is Stage.PREPARE and is_open and is_new
+
+
+def lost_attempt(run: RunStatus) -> LostAttempt | None:
+    """Whose last word is to be read from the store."""
+    lost = run.lost
+    return None if lost is None else LostAttempt(stage=lost.stage, attempt=lost.attempt)
 
 
 def git_commit(metadata: ObjectMeta) -> str:

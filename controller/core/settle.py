@@ -7,6 +7,13 @@ from controller.api.reasons import Reason
 from controller.api.status import RunBase
 from controller.core.begin import enter, enter_again
 from controller.core.children import Child
+from controller.core.collecting import (
+    answer_of_store,
+    ask_store,
+    back_at_lost,
+    may_have_left_word,
+    without_word,
+)
 from controller.core.conditions import is_true
 from controller.core.ending import end_failed, end_failed_again, end_judged
 from controller.core.failures import (
@@ -37,6 +44,25 @@ def settle_finished_attempt(turn: Turn) -> Turn:
     child = turn.child if turn.is_under_way else None
     if child is None or child.is_unfinished:
         return turn
+    if child.stage is Stage.COLLECT:
+        return _settle_collect(turn, child)
+    failure = child.failure(turn.observed.job.metadata.uid)
+    if failure is not None and may_have_left_word(turn, child):
+        return ask_store(turn, child, *failure)
+    return _settle(turn, child)
+
+
+def _settle_collect(turn: Turn, child: Child) -> Turn:
+    """The lost word, or that there is none, is the lost attempt's end; a look may fail as well."""
+    found = answer_of_store(turn, child)
+    if found is not None:
+        return _settle(back_at_lost(turn), found)
+    failure = child.failure(turn.observed.job.metadata.uid)
+    assert failure is not None  # noqa: S101 - or it would have been an answer
+    return _fail(turn, child, None, *failure)
+
+
+def _settle(turn: Turn, child: Child) -> Turn:
     uid = turn.observed.job.metadata.uid
     told = charge(report_details(turn, child), child)
     failure = named_by_limit(turn, child, child.failure(uid))
@@ -135,6 +161,9 @@ def _fail(
 
 
 def _end(turn: Turn, child: Child, failure: Failure, text: str) -> Turn:
+    if child.stage is Stage.COLLECT:  # the look has failed, the run has not
+        told = turn.telling("Warning", Reason(failure.value), text)
+        return _settle(back_at_lost(told), without_word(told))
     if child.stage is Stage.PREPARE and failure in (
         FailureClass.INVALID_DATA,
         FailureClass.TEST_TOO_SMALL,

@@ -36,7 +36,11 @@ DEFAULT_REQUESTS: Mapping[Stage, Mapping[str, str]] = {
     Stage.PREPARE: {"cpu": "500m", "memory": "1Gi"},
     Stage.TRAIN: {"cpu": "1", "memory": "4Gi"},
     Stage.JUDGE: {"cpu": "500m", "memory": "1Gi"},
+    Stage.COLLECT: {"cpu": "100m", "memory": "256Mi"},
 }
+
+COLLECT_DEADLINE_S = 600
+"""It reads one small file; a store that hangs must not hold the run."""
 
 NEVER_COPIED = (
     "app.kubernetes.io/instance",
@@ -101,6 +105,7 @@ def job_manifest(job: FineTuneJob, action: StartStage, pods: PodSettings) -> Jso
         job.spec.compute,
         is_train=request.stage is Stage.TRAIN,
         backstop_s=action.backstop_s,
+        deadline_s=COLLECT_DEADLINE_S if request.stage is Stage.COLLECT else None,
     )
     made = manifest(action.name, owner_of(KIND, job.metadata), child_labels(request), work, pods)
     queue = job.spec.compute.queue_name if work.is_train else None

@@ -24,6 +24,7 @@ USUAL = {
     },
     "train": {"runId": RUN_ID, "adapterDigest": DIGEST},
     "judge": {"runId": RUN_ID, "verdict": "Promote", "evaluationId": "e1", "sequence": 1},
+    "collect": {"runId": RUN_ID},
 }
 EXIT = {"InvalidData": 11, "NotFound": 15, "Unavailable": 18, "Interrupted": 23}
 JUDGED = {

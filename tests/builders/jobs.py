@@ -65,6 +65,7 @@ def an_outcome(child: Child, **fields: Any) -> Outcome:
         Stage.PREPARE: {"base_revision": "abc", "base_digest": DIGEST, "dataset_digest": DIGEST},
         Stage.TRAIN: {"adapter_digest": DIGEST},
         Stage.JUDGE: {"verdict": "Promote", "evaluation_id": "e1", "sequence": 1},
+        Stage.COLLECT: {"message": "there is no outcome"},
     }
     told = {"stage": child.stage, "run": child.run, "attempt": child.attempt, "uid": UID}
     return Outcome.model_validate({**told, "run_id": RUN_ID, **usual[child.stage], **fields})
@@ -163,9 +164,20 @@ class Scene:
     def succeeded(self, details: Details | None = None, **fields: Any) -> "Scene":
         """The live stage did its work."""
         child = self.live
-        return self.ended(
-            child, outcome=an_outcome(child, **fields), details=details or Details(), exit_code=0
-        )
+        word = an_outcome(self._teller(child), **fields)
+        return self.ended(child, outcome=word, details=details or Details(), exit_code=0)
+
+    def _teller(self, child: Child) -> Child:
+        """Whose word a child leaves: a look that finds the lost one leaves that."""
+        run = self.job.status.run
+        if child.stage is not Stage.COLLECT or run is None or run.lost is None:
+            return child
+        return replace(child, stage=run.lost.stage, attempt=run.lost.attempt)
+
+    def found_nothing(self) -> "Scene":
+        """The live look into the store found no word."""
+        child = self.live
+        return self.ended(child, outcome=an_outcome(child), details=Details(), exit_code=0)
 
     def failed(self, failure: FailureClass, **fields: Any) -> "Scene":
         """The live stage said why it failed."""
@@ -188,6 +200,10 @@ class Scene:
     def vanished(self) -> "Scene":
         """The live child was deleted by hand, and its pods are gone with it."""
         return replace(self, children=tuple(c for c in self.children if c is not self.live))
+
+    def tidied(self) -> "Scene":
+        """Its finished Jobs are gone: their time is nothing to wake up for."""
+        return replace(self, children=tuple(c for c in self.children if c.is_unfinished))
 
     def reporting(self, **fields: Any) -> "Scene":
         """The live child, seen with other fields."""

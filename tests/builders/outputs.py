@@ -69,7 +69,7 @@ class AnOutput:
         """One more run; returns its id. Its answers are under one set of generation settings."""
         splits = {"train": ZERO, "validation": ZERO, "test": digest(test)}
         run_id = run_id_from(digest(spec), digest(base), splits, rerun=rerun)
-        ctx = self._context(run_id, spec, rerun, sections)
+        ctx = self.context(run_id, spec, rerun, sections)
         finish(ctx, scores or better(20, 50), base=digest(base), test=test)
         make_true(ctx, recorded=recorded)
         if judged:
@@ -82,7 +82,8 @@ class AnOutput:
         self.store.write(layout.claim(run_id), b'{"epoch": 1, "run": 9}')
         return run_id
 
-    def _context(self, run_id: str, spec: str, rerun: str, sections: Any) -> StageContext:
+    def context(self, run_id: str, spec: str, rerun: str, sections: Any) -> StageContext:
+        """Of the judge of such a run, a day after the newest."""
         self.root.mkdir(parents=True, exist_ok=True)
         evaluation = {"arms": [{"name": "ZeroShot"}]} | sections.pop("evaluation", {})
         ctx = a_context(self.root, run_id=run_id, rerun=rerun, evaluation=evaluation, **sections)

@@ -218,6 +218,7 @@ class Pod:
             },
             Stage.TRAIN: {"adapter_digest": DIGEST},
             Stage.JUDGE: {"verdict": "Promote", "evaluation_id": "e1", "sequence": 1},
+            Stage.COLLECT: {},
         }
         told = {
             "uid": self.labels[f"{LABEL}/uid"],

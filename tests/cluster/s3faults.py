@@ -10,11 +10,33 @@ from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Kind = Literal["reset", "lost answer", "slow down", "cut short", "hang", "conflict", "yes", "page"]
+Kind = Literal[
+    "reset",
+    "lost answer",
+    "slow down",
+    "cut short",
+    "hang",
+    "conflict",
+    "yes",
+    "page",
+    "not implemented",
+    "kept",
+]
 
 HOP_BY_HOP = {"connection", "expect", "keep-alive", "transfer-encoding"}
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>secret-looking text</Message></Error>"
 CONFLICT = b"<Error><Code>ConditionalRequestConflict</Code></Error>"
+NOT_IMPLEMENTED = b"<Error><Code>NotImplemented</Code></Error>"
+KEPT = (
+    b"<DeleteResult><Error><Key>place/a</Key><Code>AccessDenied</Code>"
+    b"<Message>secret-looking text</Message></Error></DeleteResult>"
+)
+ANSWERS: dict[str, tuple[int, bytes]] = {
+    "slow down": (503, SLOW_DOWN),
+    "conflict": (409, CONFLICT),
+    "not implemented": (501, NOT_IMPLEMENTED),
+    "kept": (200, KEPT),
+}
 PAGE = b"<html><body>It works!</body></html>"
 HANG_S = 60.0
 
@@ -81,10 +103,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.reset()
             case "hang":
                 self.faults.ended.wait(HANG_S)
-            case "slow down":
-                self.answer(503, SLOW_DOWN)
-            case "conflict":
-                self.answer(409, CONFLICT)
+            case "slow down" | "conflict" | "not implemented" | "kept":
+                self.answer(*ANSWERS[kind])
             case "yes":
                 self.answer(200, b"", {"ETag": '"yes"'})
             case "page":

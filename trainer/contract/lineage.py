@@ -14,7 +14,7 @@ from trainer.contract.base import Wire
 from trainer.contract.outcome import Cost, Move
 from trainer.contract.verdict import ArmScore, Comparison, Verdict
 
-RunState = Literal["Begun", "Prepared", "Trained", "Answered", "Judged"]
+RunState = Literal["Begun", "Prepared", "Trained", "Answered", "Judged", "Removed"]
 """How far a run has come, by what it left."""
 
 
@@ -50,6 +50,7 @@ class HistoryRun(Wire):
     number: int | None = Field(default=None, description="None: not known, or not told apart.")
     created: str = Field(default="", description="When it was trained, or first judged.")
     judged: str = Field(default="", description="When its newest verdict was reached.")
+    removed: str = Field(default="", description="When spec.output.keepRuns removed its files.")
     causes: list[Cause] = Field(default=[], description="Why there is this run.")
     base: BaseRecord | None = None
     dataset_digest: str = ""

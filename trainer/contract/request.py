@@ -48,6 +48,8 @@ class Stage(StrEnum):
     PREPARE = "prepare"
     TRAIN = "train"
     JUDGE = "judge"
+    COLLECT = "collect"
+    """Reads the last word of another attempt from the store; does no work of its own."""
 
 
 class JobIdentity(Wire):
@@ -56,6 +58,13 @@ class JobIdentity(Wire):
     namespace: Name
     name: Name
     uid: str = Field(min_length=1, max_length=64)
+
+
+class LostAttempt(Wire):
+    """An attempt that ended and whose last word did not arrive."""
+
+    stage: Stage
+    attempt: int = Field(ge=1)
 
 
 class StageRequest(Wire):
@@ -77,6 +86,9 @@ class StageRequest(Wire):
     )
     pin_only: bool = Field(
         default=False, description="judge: see to promotion.pin; the run itself has failed."
+    )
+    lost: LostAttempt | None = Field(
+        default=None, description="collect: whose last word; of the same run."
     )
     promoted_sequence: int = Field(default=0, ge=0, description="status.promoted.sequence.")
     git_commit: str = Field(

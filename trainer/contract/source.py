@@ -167,7 +167,11 @@ class Output(Wire):
     storage: Storage = Field(default_factory=Storage, description="How to reach the store.")
     merged: bool = Field(default=False, description="Also write the base with the adapter merged.")
     keep_runs: int = Field(
-        default=5, ge=1, le=100, description="Unpromoted runs kept; promoted ones always are."
+        default=5,
+        ge=1,
+        le=100,
+        description="Runs kept that were never in use; the one in use, a pinned one and the last "
+        "that were in use always are.",
     )
 
 

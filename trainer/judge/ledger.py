@@ -131,6 +131,13 @@ def plain_recipe(look: Look) -> str:
     return look.recipe.partition(PARTIAL)[0]
 
 
+def rivals_of(store: Store, run_id: str) -> set[str]:
+    """What a run was measured against when it was judged: judging it again needs them."""
+    ledger, _ = _read(store)
+    own = [look for looks in ledger.splits.values() for look in looks if look.run_id == run_id]
+    return {rival for look in own for rival in (look.against, look.anchor) if rival}
+
+
 def _is_same(look: Look, candidate: Look) -> bool:
     return (look.recipe, look.generation_hash) == (candidate.recipe, candidate.generation_hash)
 

@@ -9,6 +9,7 @@ from trainer.store import layout
 from trainer.store.base import MissingError, Store
 from trainer.store.checked import digest_names, read_manifest, sha256_file
 from trainer.store.manifest import RunManifest
+from trainer.store.removed import is_removed
 
 NO_PART = "README.md"
 """The model card lies beside the adapter and is not covered by its digest."""
@@ -62,7 +63,14 @@ def _manifest(store: Store, run_id: str) -> RunManifest:
 
 
 def _absent(store: Store, run_id: str) -> PinRefusedError:
-    if next(iter(store.list(layout.run(run_id))), None) is not None:
+    names = {entry.key.removeprefix(layout.run(run_id)) for entry in store.list(layout.run(run_id))}
+    if is_removed(names):
+        message = (
+            f"run {run_id} is there no more: spec.output.keepRuns has removed its files; train it "
+            f"again by its spec, or {_others(store)}"
+        )
+        return PinRefusedError(FailureClass.NOT_FOUND, message)
+    if names:
         message = f"run {run_id} has not finished training: it has no manifest; {_others(store)}"
         return PinRefusedError(FailureClass.INVALID_SPEC, message)
     message = f"there is no run {run_id} in the job's output; {_others(store)}"

@@ -15,6 +15,7 @@ from trainer.judge.ledger import Look
 from trainer.judge.promoted import Bar, Challenge, Contest, challenge, next_anchor
 from trainer.judge.promotion import Bid, Settled, is_own_choice, settle_pointer
 from trainer.judge.reading import RunRecord, read_run
+from trainer.judge.retention import Housekeeping, prune
 from trainer.judge.wording import shorten
 from trainer.lastword import MAX_TEXT
 from trainer.stage import StageContext, StageResult, outcome_of
@@ -61,8 +62,25 @@ def judge(ctx: StageContext) -> StageResult:
     if not is_vouched_for:
         vouch.write(ctx.store, ctx.request, case.evaluation_id, created=_now(ctx))
     settled = settle_pointer(_bid(case, judgement))
+    trouble = _keep_house(case)
     ctx.progress.finish()
-    return _result(ctx, case, judgement, settled)
+    return _result(ctx, case, _noted(judgement, trouble), settled)
+
+
+def _keep_house(case: Case) -> str:
+    """Only after a judgement: it alone knows which runs the output is about."""
+    rivals = (case.bar.against, case.bar.anchor, case.look.against, case.look.anchor)
+    ctx = case.ctx
+    return prune(Housekeeping(ctx.store, ctx.request, frozenset(rivals), _now(ctx)))
+
+
+def _noted(judgement: Judgement, trouble: str) -> Judgement:
+    """The verdict as it is told, with what went wrong after it; the stored one stays."""
+    if not trouble:
+        return judgement
+    return judgement.model_copy(
+        update={"notes": [*judgement.notes, trouble[:MAX_TEXT]][-MAX_NOTES:]}
+    )
 
 
 def _see_to_pin(ctx: StageContext) -> StageResult:

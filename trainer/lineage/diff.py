@@ -22,6 +22,7 @@ from trainer.lineage.record import RunRecord, read_record
 from trainer.lineage.target import one_run, run_uri
 from trainer.store.base import Store
 from trainer.store.manifest import TUNED, AnswersManifest
+from trainer.store.removed import removed_by
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def diff(a: Side, b: Side) -> Diff:
         StageError: a store cannot be reached.
     """
     left, right = a.told(), b.told()
-    notes = [*a.record.problems, *b.record.problems]
+    notes = [*a.record.problems, *b.record.problems, *_removals(a, b)]
     ours, theirs = (_answered(each, notes) for each in _same_settings(a, b, notes))
     spec, spec_note = spec_differences(a.record, b.record)
     found = Diff(
@@ -72,6 +73,11 @@ def diff(a: Side, b: Side) -> Diff:
         notes=[*notes, *([spec_note] if spec_note else [])],
     )
     return _compared(found, ours, theirs) if ours and theirs else found
+
+
+def _removals(*sides: Side) -> list[str]:
+    stones = [(side.record.id, side.record.removed) for side in sides]
+    return [f"Run {run_id}: {removed_by(stone)}." for run_id, stone in stones if stone is not None]
 
 
 def _compared(found: Diff, a: Answered, b: Answered) -> Diff:

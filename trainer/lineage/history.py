@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from trainer.contract.lineage import BaseRecord, Cause, History, HistoryRun
 from trainer.contract.outcome import Move
-from trainer.contract.verdict import Comparison, Judgement
+from trainer.contract.verdict import Comparison, Judgement, Verdict
 from trainer.errors import StageError
 from trainer.judge.evidence import PROMOTED
 from trainer.judge.ledger import Ledger, plain_recipe
@@ -21,6 +21,7 @@ from trainer.store import layout
 from trainer.store.base import MissingError, Store
 from trainer.store.fence import read_owner
 from trainer.store.manifest import BaseBinding
+from trainer.store.removed import removed_by
 
 READERS = 8
 """Requests under way at a time: a bucket answers each in milliseconds, thousands in minutes."""
@@ -81,6 +82,8 @@ def created_of(record: RunRecord) -> str:
     lineage = record.lineage
     if lineage is not None:
         return lineage.created
+    if record.removed is not None:
+        return record.removed.ended
     return min((report.created for report in record.reports), default="")
 
 
@@ -121,6 +124,7 @@ def told_run(
         number=number,
         created=created_of(record),
         judged=report.created if report else "",
+        removed=record.removed.time if record.removed else "",
         causes=list(causes),
         base=base_record(record.base),
         dataset_digest=dataset,
@@ -133,8 +137,18 @@ def told_run(
         identity_hash=lineage.identity_hash if lineage else "",
         rerun=lineage.rerun if lineage else "",
         problems=list(record.problems),
-        **(_judged(report.judgement) if report else {}),
+        **(_judged(report.judgement) if report else _remembered(record)),
     )
+
+
+def _remembered(record: RunRecord) -> dict[str, object]:
+    """Of a run whose files are gone; a verdict of a newer release is none that can be told."""
+    stone = record.removed
+    if stone is None:
+        return {}
+    is_known = stone.verdict in set(Verdict)
+    told: dict[str, object] = {"verdict": Verdict(stone.verdict)} if is_known else {}
+    return told | {"reason": removed_by(stone)}
 
 
 def _judged(judgement: Judgement) -> dict[str, object]:

@@ -18,6 +18,7 @@ from trainer.data.plan import PreparedPlan
 from trainer.store import layout
 from trainer.store.base import MissingError, Store
 from trainer.store.manifest import AnswersManifest, BaseBinding, Lineage, RunManifest
+from trainer.store.removed import REMOVED, Removed, is_removed
 
 ANSWERS = re.compile(r"^generations/[0-9a-f]+\.json$")
 VERDICT = re.compile(r"^evaluations/([^/]+)/verdict\.json$")
@@ -58,17 +59,20 @@ class RunRecord:
     answers: list[AnswersManifest] = field(default_factory=list)
     reports: list[ReportHead] = field(default_factory=list)
     claim: ClaimHead | None = None
+    removed: Removed | None = None
     problems: list[str] = field(default_factory=list)
 
     @property
     def lineage(self) -> Lineage | None:
         """The record of the training; where nothing was trained, that of the answers."""
-        written = [self.manifest, *sorted(self.answers, key=_written)]
+        written = [self.manifest, *sorted(self.answers, key=_written), self.removed]
         return next((each.lineage for each in written if each and each.lineage), None)
 
     @property
     def base(self) -> BaseBinding | None:
         """The base model, by the manifest or by the plan."""
+        if self.removed is not None:
+            return self.removed.base
         if self.manifest is not None:
             return self.manifest.base
         return self.plan.base if self.plan is not None else None
@@ -81,6 +85,8 @@ class RunRecord:
     @property
     def state(self) -> RunState:
         """How far the run came."""
+        if self.removed is not None:
+            return "Removed"
         if self.reports:
             return "Judged"
         if self.answers:
@@ -101,6 +107,8 @@ def read_record(store: Store, run_id: str, files: Mapping[str, int]) -> RunRecor
         StageError: the store cannot be read.
     """
     record = read_manifests(store, run_id, files)
+    if record.removed is not None:
+        return record
     for name in sorted(files):
         judged = VERDICT.match(name)
         report = f"evaluations/{judged[1]}/report.json" if judged else ""
@@ -114,6 +122,9 @@ def read_record(store: Store, run_id: str, files: Mapping[str, int]) -> RunRecor
 def read_manifests(store: Store, run_id: str, files: Mapping[str, int]) -> RunRecord:
     """Read the run's plan and manifests only."""
     record = RunRecord(run_id, files)
+    if is_removed(files):  # what is left beside the stone is rubbish
+        record.removed = parsed(store, record, REMOVED, Removed)
+        return record
     record.plan = parsed(store, record, "prepared/plan.json", PreparedPlan)
     record.manifest = parsed(store, record, "manifest.json", RunManifest)
     found = (

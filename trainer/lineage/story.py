@@ -17,6 +17,7 @@ STATES = {
     "Trained": "Trained, not finished",
     "Answered": "Trained, not judged",
     "Judged": "Judged",
+    "Removed": "Removed by keepRuns",
 }
 BY = {
     "Policy": "by the promotion policy",

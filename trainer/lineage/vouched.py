@@ -13,6 +13,7 @@ from trainer.store.base import Store
 from trainer.store.checked import digest_names
 from trainer.store.manifest import BaseBinding, EvaluationManifest, Lineage
 from trainer.store.pointerfile import PointerFile
+from trainer.store.removed import removed_by
 
 PLAN = "prepared/plan.json"
 EVALUATION = re.compile(r"^evaluations/([^/]+)/(verdict|manifest)\.json$")
@@ -57,6 +58,9 @@ def vouched(store: Store, run_id: str, files: Mapping[str, int]) -> Vouched:
     """
     record = read_manifests(store, run_id, files)
     found = Vouched(record)
+    if record.removed is not None:
+        found.notes.append(f"{layout.run(run_id)}: {removed_by(record.removed)}")
+        return found
     evaluations = _evaluations(store, found)
     for problem in record.problems:
         place, _, message = problem.partition(": ")

@@ -4,8 +4,9 @@ Everything else that goes wrong in a store is a ``StageError`` with the matching
 ACCESS_DENIED, HOST_STORAGE_EXCEEDED (disk full), UNAVAILABLE.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,8 @@ class Entry:
 
     key: str
     size: int
+    modified: datetime | None = field(default=None, compare=False)
+    """When it was written, as its store says."""
 
 
 OnBytes = Callable[[int], None]
@@ -69,3 +72,6 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove a key; none there is fine."""
+
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Remove many keys, in any order; those that are not there are fine."""

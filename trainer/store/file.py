@@ -8,8 +8,9 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
@@ -99,7 +100,7 @@ class FileStore:
         """Objects whose key starts with ``prefix``, in key order."""
         start = self._path(prefix.rpartition("/")[0])
         with storage_errors(start):
-            found = [Entry(key, size) for key, size in self._walk(start) if key.startswith(prefix)]
+            found = [entry for entry in self._walk(start) if entry.key.startswith(prefix)]
         yield from sorted(found, key=lambda entry: entry.key)
 
     def delete(self, key: str) -> None:
@@ -108,12 +109,24 @@ class FileStore:
         with storage_errors(path), suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
 
-    def _walk(self, start: Path) -> Iterator[tuple[str, int]]:
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Remove many keys, and the folders that are empty then."""
+        folders: set[Path] = set()
+        for key in keys:
+            self.delete(key)
+            folders.update(Path(key).parents)
+        for folder in sorted(folders - {Path()}, reverse=True):  # the deepest first
+            with suppress(OSError):  # it holds something else, or somebody was faster
+                self._path(folder.as_posix()).rmdir()
+
+    def _walk(self, start: Path) -> Iterator[Entry]:
         for directory, _, names in os.walk(start):
             for name in names:
                 path = Path(directory, name)
                 if not name.startswith(HIDDEN) and path.is_file():
-                    yield path.relative_to(self._root).as_posix(), path.stat().st_size
+                    seen = path.stat()
+                    modified = datetime.fromtimestamp(seen.st_mtime, UTC)
+                    yield Entry(path.relative_to(self._root).as_posix(), seen.st_size, modified)
 
     def _path(self, key: str) -> Path:
         """Where a key lies; a key, or a link on its way, that leaves the root is refused."""

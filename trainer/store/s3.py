@@ -4,7 +4,7 @@ Credentials, endpoint and patience are the client's; what errors mean is ``s3err
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from trainer.store.base import ConditionError, Entry, MissingError, OnBytes, ign
 from trainer.store.file import HIDDEN
 from trainer.store.paths import storage_errors
 from trainer.store.s3client import PATIENCE, Connection, Patience, connect
-from trainer.store.s3errors import NOT_S3, code_of, s3_errors, status_of
+from trainer.store.s3errors import DENIED, NOT_S3, code_of, s3_errors, status_of
 from trainer.store.s3place import Place
 from trainer.store.s3transfer import BODY_ATTEMPTS, Heard, fetch, send
 from trainer.store.secrets import AMBIENT, Role, SecretFiles
@@ -31,6 +31,10 @@ from trainer.store.secrets import AMBIENT, Role, SecretFiles
 CONFLICT_PAUSES_S = (0.05, 0.2, 0.8)
 """S3 answers 409 while another conditional write of the key is under way."""
 STREAM_BYTES = 1 << 20
+MAX_DELETED = 1000
+"""In one request; S3 takes no more."""
+NOT_IN_BATCHES = frozenset({"NotImplemented", "MethodNotAllowed"})
+"""What services say that delete one object at a time."""
 STREAM_ERRORS = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 
 
@@ -158,6 +162,35 @@ class S3Store:
         with s3_errors(self._place), suppress(MissingError), missing_as_error(key):
             self._client.delete_object(**self._at(key))
 
+    def delete_all(self, keys: Iterable[str]) -> None:
+        """Remove many keys, by as few requests as S3 takes.
+
+        Raises:
+            StageError: some are still there.
+        """
+        left = list(keys)
+        while batch := left[:MAX_DELETED]:
+            del left[:MAX_DELETED]
+            self._delete_batch(batch)
+
+    def _delete_batch(self, keys: Sequence[str]) -> None:
+        named = {"Objects": [{"Key": self._prefix + key} for key in keys], "Quiet": True}
+        with s3_errors(self._place):
+            try:
+                answer = self._client.delete_objects(Bucket=self._bucket, Delete=named)
+            except ClientError as error:
+                if code_of(error) not in NOT_IN_BATCHES:
+                    raise
+                answer = {}
+                for key in keys:
+                    self._client.delete_object(**self._at(key))
+        failed = [one for one in answer.get("Errors", []) if one.get("Code") != "NoSuchKey"]
+        if failed:
+            code, key = failed[0].get("Code", ""), failed[0].get("Key", "")
+            kind = DENIED if code == "AccessDenied" else FailureClass.UNAVAILABLE
+            reason = f"{len(failed)} objects could not be deleted, {key} among them ({code})"
+            raise self._place.error(kind, reason)
+
     def _at(self, key: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + key}
 
@@ -228,7 +261,8 @@ class S3Store:
         check_spoken(self._place, page.get("IsTruncated"))
         for found in page.get("Contents", []):
             if not found["Key"].endswith("/"):  # consoles mark their folders so
-                yield Entry(found["Key"].removeprefix(self._prefix), found["Size"])
+                key, written = found["Key"].removeprefix(self._prefix), found.get("LastModified")
+                yield Entry(key, found["Size"], written)
 
 
 def check_spoken(place: Place, mark: object) -> None:

@@ -4,10 +4,13 @@ As for the stages of a run: a child is asked for only when the *stored* status r
 errand, so that a crash between the two leaves a record without a child, which is simply started.
 """
 
+from datetime import datetime, timedelta
+
 from controller.api.basemodel import ErrandFailure, ErrandStatus
 from controller.api.reasons import Reason
 from controller.core.actions import StartErrand, StopStage
 from controller.core.naming import errand_name
+from controller.core.watching.child import ErrandChild
 from controller.core.watching.due import asked_check, next_due
 from controller.core.watching.source import revision_of
 from controller.core.watching.turn import BaseTurn
@@ -21,6 +24,8 @@ from trainer.contract.errand import (
 
 KEPT_ERRANDS = 2
 """For their logs."""
+KEPT_FOR = timedelta(days=1)
+"""As the Jobs of a FineTuneJob stay by default: a failed one is an alert for as long as it does."""
 
 
 def forget_what_was_changed(turn: BaseTurn) -> BaseTurn:
@@ -41,15 +46,23 @@ def stop_what_is_not_wanted(turn: BaseTurn) -> BaseTurn:
 
 
 def drop_old_errands(turn: BaseTurn) -> BaseTurn:
-    """Children whose end the stored status knows, but for the newest few."""
+    """Children whose end the stored status knows, but for the newest few, and these for a day."""
     stored = turn.observed.base.status.errand
     if stored is None:
         return turn
     known = stored.number if stored.end_time is not None else stored.number - 1
     over = [c for c in turn.observed.children if not c.is_unfinished and c.number <= known]
     newest_first = sorted(over, key=lambda child: child.number, reverse=True)
-    old = newest_first[KEPT_ERRANDS:]
-    return turn.doing(*(StopStage(child.name, "its end is recorded") for child in old))
+    now, kept = turn.observed.now, newest_first[:KEPT_ERRANDS]
+    expired = [child for child in kept if _expires(child, now) <= now]
+    coming = [when for child in kept if (when := _expires(child, now)) > now]
+    old = [*newest_first[KEPT_ERRANDS:], *expired]
+    dropped = turn.doing(*(StopStage(child.name, "its end is recorded") for child in old))
+    return dropped.after((min(coming) - now).total_seconds()) if coming else dropped
+
+
+def _expires(child: ErrandChild, now: datetime) -> datetime:
+    return (child.finished or now) + KEPT_FOR
 
 
 def record_due_errand(turn: BaseTurn) -> BaseTurn:

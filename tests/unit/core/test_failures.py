@@ -122,7 +122,8 @@ def test_a_wait_never_ends_an_attempt() -> None:
 def test_an_attempt_that_was_preempted_counts_unless_its_checkpoint_advanced() -> None:
     scene = Scene().settled().succeeded().settled()
     taken = Ending(Reason.PREEMPTED, "preempted by a pod of higher priority")
-    counted = scene.ended(scene.live, disruption=taken).settled().job.status
+    silent = scene.ended(scene.live, disruption=taken).settled()
+    counted = silent.found_nothing().settled().job.status
     assert (counted.run.failures, counted.phase) == (1, "Pending")
     told = scene.reporting(disruption=taken, state=ChildState.RUNNING)
     free = told.failed(FailureClass.INTERRUPTED, checkpoint_step=7).settled().job.status

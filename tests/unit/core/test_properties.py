@@ -36,6 +36,7 @@ WAITS = (Reason.IMAGE_PULL, Reason.UNSCHEDULABLE)
 OBSTACLES = (*WAITS, Reason.NAME_CONFLICT, Reason.QUOTA_EXCEEDED, Reason.INVALID_SPEC)
 DISRUPTIONS = (Reason.EVICTED, Reason.PREEMPTED, Reason.NODE_LOST, Reason.JOB_LOST)
 ENOUGH = 80
+DAY_S = 86400
 
 
 class ModelCluster(RuleBasedStateMachine):
@@ -56,8 +57,9 @@ class ModelCluster(RuleBasedStateMachine):
         self.scene = self.scene.stepped()
         self.nothing_went_back()
         self.work_is_recorded_before_it_starts()
+        self.what_is_deleted_is_known()
 
-    @rule(seconds=st.sampled_from([1, 20, 3600]))
+    @rule(seconds=st.sampled_from([1, 20, 3600, 100_000]))
     def time_passes(self, seconds: int) -> None:
         self.scene = self.scene.passed(seconds)
 
@@ -79,6 +81,11 @@ class ModelCluster(RuleBasedStateMachine):
     @rule(exit_code=st.sampled_from([0, 1, 137, 143]))
     def a_message_is_lost(self, exit_code: int) -> None:
         self.scene = self.scene.crashed(exit_code)
+
+    @precondition(lambda self: self.has_live and self.scene.live.stage is Stage.COLLECT)
+    @rule()
+    def a_look_finds_nothing(self) -> None:
+        self.scene = self.scene.found_nothing()
 
     @rule(edit=st.sampled_from(EDITS))
     def the_spec_is_edited(self, edit: dict) -> None:
@@ -151,6 +158,24 @@ class ModelCluster(RuleBasedStateMachine):
             assert (child.run, child.stage, child.attempt) == key
             assert not self.before.queue_position or recorded.end_time is None
 
+    def what_is_deleted_is_known(self) -> None:
+        """I2: the stored status had the end of whatever was let go."""
+        left = {child.name for child in self.scene.children}
+        stored = self.before.job.status.run
+        for child in self.before.children:
+            if child.name in left or child.is_unfinished:
+                continue
+            assert stored is not None
+            is_this = child.run == stored.number
+            last = stored.attempts.get(child.stage.value, 0) if is_this else child.attempt
+            assert child.run <= stored.number
+            assert child.attempt < last or (child.attempt == last and self.is_over(child.run))
+
+    def is_over(self, run: int) -> bool:
+        stored = self.before.job.status.run
+        assert stored is not None
+        return run < stored.number or stored.end_time is not None
+
     def a_quiet_object_is_left_alone(self) -> None:
         """Where nothing moves any more, deciding again writes nothing and tells nothing."""
         settled = self.scene.settled()
@@ -179,6 +204,7 @@ class ModelCluster(RuleBasedStateMachine):
                 break
             scene = scene.passed(3600)
         assert find(scene.job.status.conditions, ConditionType.FINISHED).status == "True"
+        scene = scene.passed(10 * DAY_S).settled()
         again = scene.passed(7200).decided()
         assert again.status == scene.job.status
         assert (again.actions, again.events, again.requeue_after_s) == ((), (), None)

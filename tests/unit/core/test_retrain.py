@@ -106,7 +106,7 @@ def test_elsewhere_the_job_shows_that_it_is_behind_and_does_nothing(
     assert "rev-1" in message
     assert "set spec.baseModel.revision to rev-2" in message
     assert after.decided().events == ()
-    assert after.decided().requeue_after_s is None
+    assert after.tidied().decided().requeue_after_s is None
 
 
 def test_the_write_back_is_named_where_there_is_one() -> None:
@@ -172,7 +172,7 @@ def test_a_retraining_that_is_held_says_why_and_leaves_the_phase(
     assert (number(waiting), waiting.job.status.phase) == (1, before.job.status.phase)
     assert told(waiting) == ("False", "RetrainWaits")
     assert why in current(waiting).message
-    assert waiting.decided().requeue_after_s == after_s
+    assert waiting.tidied().decided().requeue_after_s == after_s
     assert waiting.decided().status == waiting.job.status
 
 
@@ -273,7 +273,7 @@ def test_a_base_that_is_pushed_back_is_not_trained_again() -> None:
     message = current(scene).message
     assert "by run 1 (Promote)" in message
     assert f"pin run {1:016x}" in message
-    assert scene.decided().requeue_after_s is None
+    assert scene.tidied().decided().requeue_after_s is None
 
 
 def test_a_base_that_is_pushed_back_to_that_of_the_adapter_in_use_is_current() -> None:

@@ -52,6 +52,20 @@ def env_of(document: dict[str, Any]) -> dict[str, str]:
     return {v["name"]: v["value"] for v in container_of(document)["env"] if "value" in v}
 
 
+def test_a_look_for_a_lost_word_is_small_short_and_has_no_gpu() -> None:
+    scene = scene_at("train", a_job(compute={"gpus": 4})).stepped()
+    scene = scene.crashed(exit_code=0).stepped()
+    (action,) = scene.decided().actions
+    assert isinstance(action, StartStage)
+    document = job_manifest(scene.job, action, PodSettings())
+    container = container_of(document)
+    assert container["command"][-1] == "collect"
+    assert container["image"] == "registry/small:1"
+    assert container["resources"] == {"requests": {"cpu": "100m", "memory": "256Mi"}}
+    assert document["spec"]["activeDeadlineSeconds"] == 600
+    assert document["metadata"]["name"].endswith("-r1-collect-1")
+
+
 def test_the_job_is_named_labelled_and_owned() -> None:
     job, action = asked()
     document = job_manifest(job, action, PodSettings())

@@ -13,6 +13,8 @@ from controller.core.watching.observed import WatchSettings
 from trainer.contract.errand import Cause, Errand
 from trainer.contract.failures import FailureClass
 
+DAY_S = 86400
+
 
 def resolved(**spec) -> BaseScene:
     return BaseScene(base=a_base_model(**spec)).settled().found("a")
@@ -230,7 +232,10 @@ def test_suspended_nothing_is_looked_at_and_what_was_ready_stays_so():
     scene = resolved().edited(suspend=True).settled()
     assert scene.ready == ("True", "Suspended")
     assert scene.conditions == {"Ready": "True"}
-    assert scene.decided().requeue_after_s is None
+    assert scene.passed(DAY_S - 1).children == scene.children
+    tidied = scene.passed(DAY_S)
+    assert (tidied.children, tidied.decided().requeue_after_s) == ((), None)
+    assert tidied.base.status == scene.base.status
     assert not scene.annotated("now").settled().has_live
     resumed = scene.edited(suspend=False).settled()
     assert resumed.ready == ("True", "Resolved")
