@@ -35,15 +35,14 @@ def show_ending(turn: Turn, children: Sequence[AnyChild]) -> Turn:
     if not are_cut_off(children, now):
         text = f"{_names(children)} has not ended yet; the next attempt starts when it has"
         text = f"{text}; {RULES[Reason.STOPPING].remedy}"
-        shown = turn.in_state(State.PENDING, Reason.STOPPING, text)
-        return _looked_at_again(shown, children)
+        return look_when_late(turn.in_state(State.PENDING, Reason.STOPPING, text), children)
     said = said_of_lost(children)
     told = warned_once(turn, Reason.NODE_LOST, said)
     return told.in_state(State.PENDING, Reason.NODE_LOST, said)
 
 
-def _looked_at_again(turn: Turn, children: Sequence[AnyChild]) -> Turn:
-    """When the first of them is late: no event of the cluster will tell."""
+def look_when_late(turn: Turn, children: Sequence[AnyChild]) -> Turn:
+    """To be decided again when the first of them is late: no event of the cluster will tell."""
     ends = [c.ends_by for c in children if c.ends_by is not None]
     if not ends:
         return turn
