@@ -17,6 +17,9 @@ from controller.core.turn import Turn
 LOST_AFTER = timedelta(seconds=30)
 """After the time by which a pod has to be gone; a kubelet that works needs a second or two."""
 
+LOOK_AGAIN_S = 300.0
+"""At least so often: a clock that was set back thinks that much more is left."""
+
 
 def are_cut_off(children: Sequence[AnyChild], now: datetime) -> bool:
     """Whether a pod of them should have been gone for a while."""
@@ -46,7 +49,8 @@ def look_when_late(turn: Turn, children: Sequence[AnyChild]) -> Turn:
     ends = [c.ends_by for c in children if c.ends_by is not None]
     if not ends:
         return turn
-    return turn.after(max(1.0, (min(ends) + LOST_AFTER - turn.observed.now).total_seconds()))
+    left_s = (min(ends) + LOST_AFTER - turn.observed.now).total_seconds()
+    return turn.after(min(max(1.0, left_s), LOOK_AGAIN_S))
 
 
 def _names(children: Sequence[AnyChild]) -> str:

@@ -150,7 +150,7 @@ class Process:
 
     def _hear(self, kind: str, change: str, document: Json) -> None:
         if kind != "finetunejobs" and not is_selected(document):
-            return
+            change = "DELETED"  # as a watch with a selector tells it
         new = msgspec.json.decode(msgspec.json.encode(document), type=KINDS[kind])
         store = self._reflector(kind).store
         if change == "DELETED":

@@ -1,6 +1,5 @@
 """What nobody sees end: a pod on a node that does not answer, a Job that others deleted."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -90,17 +89,3 @@ def test_a_stage_that_did_its_work_did_it_though_its_job_is_gone() -> None:
         "Running",
         "Training",
     )
-
-
-@pytest.mark.parametrize("hours", [-1, 1])
-def test_a_clock_that_jumps_holds_no_retry_for_an_hour(hours: int) -> None:
-    scene = Scene().settled().crashed().settled()
-    jumped = replace(scene, now=scene.now + timedelta(hours=hours))
-    assert jumped.settled().live.name.endswith("prepare-2")
-
-
-def test_a_small_step_of_a_clock_ends_no_pause() -> None:
-    scene = Scene().settled().crashed().settled()
-    scene = replace(scene, now=scene.now - timedelta(seconds=4))
-    assert scene.decided().requeue_after_s == 14
-    assert all(not child.is_unfinished for child in scene.settled().children)

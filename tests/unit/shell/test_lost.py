@@ -144,3 +144,40 @@ def test_nothing_is_remembered_of_an_object_that_is_gone(how: str) -> None:
     hears(process)
     assert process.ledger.lost.of(uid) == ()
     assert len(process.ledger.lost.words) == 0
+
+
+def test_a_job_whose_labels_somebody_removes_is_neither_doubled_nor_is_its_result_lost() -> None:
+    world, process, job = running()
+    world.api.put(JOBS, {**job, "metadata": {**job["metadata"], "labels": {}}})
+    looked(process)
+    assert creates(world) == 1
+    (pod,) = world.nature.live_pods()
+    world.nature.end(pod, None)
+    looked(process)
+    assert (world.status["run"]["stage"], creates(world)) == ("train", 2)
+    world.come_to_rest()
+    assert world.said()["Finished"] == "True/Promote"
+
+
+def test_a_wiped_status_is_made_anew_and_nothing_runs_twice() -> None:
+    world, process, _ = running()
+    world.wipe_status()
+    looked(process)
+    assert (world.status["run"]["number"], world.said()["Finished"]) == (2, "False/Stopping")
+    world.come_to_rest()
+    assert world.said()["Finished"] == "True/Promote"
+
+
+def test_while_the_server_is_away_each_look_costs_one_request() -> None:
+    world, process, _ = running()
+    world.edit({"lora": {"rank": 8}})
+    hears(process)
+    world.api.is_away = True
+    before = len(world.api.requests)
+    for _ in range(5):
+        process.reconcile()
+        assert process.due is not None  # it comes back by itself
+    assert len(world.api.requests) - before <= 2 * 5
+    world.api.is_away = False
+    world.come_to_rest()
+    assert world.said()["Finished"] == "True/Promote"
