@@ -7,7 +7,7 @@ from controller.core.admission import admission_of, attempt_seconds
 from controller.core.begin import WORKING
 from controller.core.children import Child, ChildState, Obstacle
 from controller.core.conditions import State
-from controller.core.lost import are_cut_off, show_ending
+from controller.core.lost import are_cut_off, look_when_late, show_ending
 from controller.core.obstacles import hindered, is_shown_as_missing
 from controller.core.turn import Turn
 from trainer.contract.outcome import Promoted
@@ -24,6 +24,7 @@ def follow_attempt(turn: Turn) -> Turn:
         return turn
     if child.state is ChildState.STOPPING or are_cut_off([child], turn.observed.now):
         return show_ending(turn, [child])
+    turn = look_when_late(turn, [child])
     obstacle = _obstacle(turn, child)
     if obstacle is not None:
         return hindered(turn, obstacle)

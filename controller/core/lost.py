@@ -17,6 +17,9 @@ from controller.core.turn import Turn
 LOST_AFTER = timedelta(seconds=30)
 """After the time by which a pod has to be gone; a kubelet that works needs a second or two."""
 
+LOOK_AGAIN_S = 300.0
+"""At least so often: a clock that was set back thinks that much more is left."""
+
 
 def are_cut_off(children: Sequence[AnyChild], now: datetime) -> bool:
     """Whether a pod of them should have been gone for a while."""
@@ -35,19 +38,19 @@ def show_ending(turn: Turn, children: Sequence[AnyChild]) -> Turn:
     if not are_cut_off(children, now):
         text = f"{_names(children)} has not ended yet; the next attempt starts when it has"
         text = f"{text}; {RULES[Reason.STOPPING].remedy}"
-        shown = turn.in_state(State.PENDING, Reason.STOPPING, text)
-        return _looked_at_again(shown, children)
+        return look_when_late(turn.in_state(State.PENDING, Reason.STOPPING, text), children)
     said = said_of_lost(children)
     told = warned_once(turn, Reason.NODE_LOST, said)
     return told.in_state(State.PENDING, Reason.NODE_LOST, said)
 
 
-def _looked_at_again(turn: Turn, children: Sequence[AnyChild]) -> Turn:
-    """When the first of them is late: no event of the cluster will tell."""
+def look_when_late(turn: Turn, children: Sequence[AnyChild]) -> Turn:
+    """To be decided again when the first of them is late: no event of the cluster will tell."""
     ends = [c.ends_by for c in children if c.ends_by is not None]
     if not ends:
         return turn
-    return turn.after(max(1.0, (min(ends) + LOST_AFTER - turn.observed.now).total_seconds()))
+    left_s = (min(ends) + LOST_AFTER - turn.observed.now).total_seconds()
+    return turn.after(min(max(1.0, left_s), LOOK_AGAIN_S))
 
 
 def _names(children: Sequence[AnyChild]) -> str:

@@ -19,10 +19,12 @@ from controller.core.children import Obstacle
 from controller.kube.client import Client
 from controller.kube.errors import ApiError, KubeError
 from controller.kube.resources import JOBS, PODS, Resource
+from controller.shell.children import may_start
 from controller.shell.errandtemplate import errand_manifest
 from controller.shell.kinds import (
     ATTEMPT_LABEL,
     ATTEMPT_LABELS,
+    CHILD_SELECTOR,
     ERRAND_LABELS,
     FINETUNEJOBS,
     NUMBER_LABEL,
@@ -30,8 +32,14 @@ from controller.shell.kinds import (
 )
 from controller.shell.ledger import Ledger
 from controller.shell.metrics import Metrics
-from controller.shell.records import Job, JobObject, Pod, PodList
-from controller.shell.refusals import being_deleted, name_conflict, refusal_of, still_ending
+from controller.shell.records import Job, JobList, JobObject, Pod, PodList
+from controller.shell.refusals import (
+    being_deleted,
+    name_conflict,
+    not_ended,
+    refusal_of,
+    still_ending,
+)
 from controller.shell.template import PodSettings, job_manifest
 from trainer.contract.request import Stage
 
@@ -60,6 +68,8 @@ class Scene:
     """None where its spec cannot be read; then nothing is started."""
     jobs: Sequence[Job]
     """The known children."""
+    is_new: bool = False
+    """So young that no process can have forgotten a child of it."""
 
 
 @dataclass(frozen=True)
@@ -134,10 +144,13 @@ class Applier:
         self.ledger.deleted(job)
 
     async def _start(self, scene: Scene, birth: Birth) -> Obstacle | None:
-        if scene.jobs or not birth.is_first:  # else nothing of the object can be alive yet
+        if scene.jobs or not (birth.is_first and scene.is_new):  # else nothing of it can be alive
             alive = await self._find_alive(scene)
             if alive is not None:
                 return await self._explain(birth, alive)
+            rival = await self._find_rival(scene, birth)
+            if rival is not None:
+                return not_ended(rival.metadata.name)
         await self._check_live(scene.stored)
         self._check_lease()
         return await self._create(birth)
@@ -150,6 +163,16 @@ class Applier:
         )
         pods = msgspec.json.decode(answer, type=PodList).items
         return next((pod for pod in pods if pod.status.phase not in OVER), None)
+
+    async def _find_rival(self, scene: Scene, birth: Birth) -> Job | None:
+        """Another Job of the object that may yet start a pod: made by whoever else leads."""
+        meta = scene.stored.metadata
+        selector = f"{CHILD_SELECTOR},{UID_LABEL}={meta.uid}"
+        answer = await self.client.list(JOBS, meta.namespace, label_selector=selector)
+        wanted = birth.wanted["metadata"]["name"]
+        found = msgspec.json.decode(answer, type=JobList).items
+        own = (job for job in found if is_controlled_by(job, meta.uid))
+        return next((j for j in own if j.metadata.name != wanted and may_start(j)), None)
 
     async def _explain(self, birth: Birth, alive: Pod) -> Obstacle | None:
         """A pod of this very attempt is no obstacle when its Job is there: ours, seen late."""
@@ -228,13 +251,14 @@ def owner_uid(wanted: Manifest) -> str:
 def is_same_attempt(found: Job, birth: Birth) -> bool:
     """Whether a Job on the server is what we would create: same owner, attempt and spec hash."""
     labels = birth.wanted["metadata"]["labels"]
-    is_owned = any(
-        owner.uid == owner_uid(birth.wanted) and owner.controller
-        for owner in found.metadata.owner_references
-    )
-    return is_owned and all(
+    return is_controlled_by(found, owner_uid(birth.wanted)) and all(
         found.metadata.labels.get(name) == labels[name] for name in birth.labels
     )
+
+
+def is_controlled_by(job: Job, uid: str) -> bool:
+    """Whether the object with that uid has made the Job."""
+    return any(owner.uid == uid and owner.controller for owner in job.metadata.owner_references)
 
 
 def stage_birth(action: StartStage, wanted: Manifest) -> Birth:

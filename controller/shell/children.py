@@ -157,6 +157,11 @@ def place_of(obj: KubeObject, uid: str) -> Place | None:
     return run, Stage(stage), attempt
 
 
+def may_start(job: Job) -> bool:
+    """Whether a Job may yet start a pod."""
+    return job.metadata.deletion_timestamp is None and not (_is_settled(job) or _is_decided(job))
+
+
 def lacks_word(child: Child | ErrandChild) -> bool:
     """Whether it is said to be over and nobody has seen how."""
     is_told = child.outcome is not None or child.disruption not in (None, LOST)

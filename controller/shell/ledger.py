@@ -7,6 +7,7 @@ caches show them, and a decision is always about what is known to be stored.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from controller.api.meta import ObjectMeta
 from controller.core.children import Obstacle
@@ -65,6 +66,12 @@ class Ledger:
         """Whether the object is exactly what an own write left: nobody needs to look at it."""
         own = self._objects.get(obj.metadata.uid)
         return own is not None and version(own) >= version(obj)
+
+    @staticmethod
+    def is_new(obj: KubeObject, now: datetime) -> bool:
+        """Whether what was ever created for the object is still remembered here."""
+        created = obj.metadata.creation_timestamp
+        return created is not None and abs((now - created).total_seconds()) < MEMORY_S
 
     def created(self, uid: str, job: Job) -> None:
         """A child of the object was created, or found there."""

@@ -164,7 +164,8 @@ class Reconciler(Generic[ObjectT, ChildT, StatusT, ObservedT]):
         decision = self.work.decide(observed)
         failure: KubeError | None = None
         try:
-            scene = Scene(look.stored, look.obj, look.family.jobs)
+            is_new = self.ledger.is_new(look.stored, observed.now)
+            scene = Scene(look.stored, look.obj, look.family.jobs, is_new)
             await self.applier.apply(scene, decision.actions)
         except Stale:
             return None, None

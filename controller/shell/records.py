@@ -60,6 +60,12 @@ class Job(KubeObject):
     status: JobStatus = field(default_factory=JobStatus)
 
 
+class JobList(Struct):
+    """The answer to a LIST of Jobs."""
+
+    items: list[Job] = field(default_factory=list)
+
+
 class Terminated(Struct, rename="camel", gc=False):
     """A container that ended."""
 

@@ -63,6 +63,11 @@ def being_deleted(name: str) -> Obstacle:
     return hindrance(Reason.STOPPING, f"Job {name} is being deleted; it starts again after that")
 
 
+def not_ended(name: str) -> Obstacle:
+    """Another Job of the object is there, and this process has not seen it yet."""
+    return hindrance(Reason.STOPPING, f"Job {name} has not ended; the next attempt starts after it")
+
+
 def still_ending(pod: str, attempt: str, node: str) -> Obstacle:
     """A pod of an earlier attempt is alive, or nobody knows that it is dead."""
     return hindrance(

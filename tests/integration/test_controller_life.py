@@ -93,7 +93,7 @@ def test_an_evicted_pod_is_followed_by_another_attempt(plane: ControlPlane, name
         desk.kubelet.pod("train", attempt=2).running().succeeded()
         desk.kubelet.pod("judge").running().succeeded()
         desk.until_phase("Succeeded", "Promote")
-        assert desk.events("Interrupted")
+        assert desk.events("Evicted")
 
 
 def test_a_missing_secret_is_waited_for(plane: ControlPlane, namespace: str) -> None:

@@ -1,12 +1,15 @@
 """What events say about a pod that does not start."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
+from builders.fake_api import FakeApi
 from builders.jobs import START
 
 from controller.api.reasons import Reason
-from controller.shell.waits import ReadEvent, Series, read_events
+from controller.core.children import AnyChild, ChildState
+from controller.shell.waits import Awaited, ReadEvent, Series, Waits, read_events
 
 QUOTA = 'pods "a" is forbidden: exceeded quota: gpus, requested: 1, used: 4, limited: 4'
 
@@ -81,6 +84,22 @@ def test_the_order_of_a_list_does_not_matter_and_series_count_by_their_last_time
     found = read_events(events)
     assert found is not None
     assert found.reason is Reason.UNSCHEDULABLE
+
+
+HOUR_S = 3600.0
+
+
+@pytest.mark.parametrize("jump_s", [-HOUR_S, HOUR_S], ids=["back", "ahead"])
+def test_a_clock_that_jumps_delays_no_look_at_the_events(jump_s: float) -> None:
+    server = FakeApi()
+    waits = Waits(server, grace_s=20, period_s=30)  # type: ignore[arg-type]
+    child = AnyChild(name="a", state=ChildState.PENDING)
+    awaited = Awaited(child, "uid-1", START)
+    jumped = START + timedelta(seconds=jump_s)
+    assert waits.next_look_s(awaited, jumped) <= 20
+    asyncio.run(waits.look("ml", "uid-1", START))
+    assert waits.next_look_s(awaited, START) == 30
+    assert waits.next_look_s(awaited, jumped) <= 30
 
 
 def test_an_event_without_any_time_is_the_oldest() -> None:
