@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -142,7 +143,9 @@ def launched(tmp_path: Path) -> Iterator[Launched]:
     """Starts a launcher of two ranks that run a body; none of them outlives the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(body: str, grace_s: float = 20.0) -> "subprocess.Popen[str]":
+    def start(
+        body: str, grace_s: float = 20.0, listener: int | None = None
+    ) -> "subprocess.Popen[str]":
         program = (
             "import os, sys\nfrom trainer import launch\n"
             f"rank = [sys.executable, '-S', '-c', {LISTENING + body!r}]\n"
@@ -152,6 +155,7 @@ def launched(tmp_path: Path) -> Iterator[Launched]:
             "HERE": str(tmp_path),
             "TUNEKEEPER_WORK": str(tmp_path / "work"),
             "TUNEKEEPER_OUTCOME": str(tmp_path / "outcome"),
+            "TUNEKEEPER_LISTEN": "127.0.0.1:0" if listener is None else f"fd:{listener}",
         }
         launcher = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-c", program],
@@ -159,6 +163,7 @@ def launched(tmp_path: Path) -> Iterator[Launched]:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            pass_fds=() if listener is None else (listener,),
         )
         started.append(launcher)
         return launcher
@@ -226,3 +231,14 @@ def test_work_that_all_did_ends_with_the_first_ranks_word(
     launcher = launched("word('done')")
     assert ended(launcher) == 0
     assert (tmp_path / "outcome").read_text() == "0: done"
+
+
+def test_the_first_rank_serves_on_the_socket_that_the_stage_was_handed(
+    tmp_path: Path, launched: Launched
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        body = f"word(os.fstat({listener.fileno()}).st_ino)"
+        launcher = launched(body, listener=listener.fileno())
+        inode = os.fstat(listener.fileno()).st_ino
+    assert ended(launcher) == 0
+    assert (tmp_path / "outcome").read_text() == f"0: {inode}"
