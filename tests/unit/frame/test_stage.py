@@ -191,25 +191,32 @@ def test_a_message_in_any_script_leaves_the_outcome_readable(tmp_path):
 
 
 RANKS = [
-    pytest.param(0, 8, {}, 1, id="the CPU is one process"),
-    pytest.param(1, 8, {}, 1, id="one GPU of many"),
-    pytest.param(4, 8, {}, 4, id="four GPUs of eight"),
-    pytest.param(4, 2, {}, 2, id="no more than there are"),
-    pytest.param(4, 0, {}, 1, id="a machine without GPUs"),
-    pytest.param(
-        4, 8, {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}, 1, id="a rank starts no ranks"
-    ),
+    pytest.param(0, 8, 1, id="the CPU is one process"),
+    pytest.param(1, 8, 1, id="one GPU of many"),
+    pytest.param(4, 8, 4, id="four GPUs of eight"),
+    pytest.param(4, 2, 2, id="no more than there are"),
+    pytest.param(4, 0, 1, id="a machine without GPUs"),
 ]
 
 
-@pytest.mark.parametrize(("gpus", "present", "place", "ranks"), RANKS)
+def asking_for(gpus, root):
+    """The environment of a train stage."""
+    request = a_request(root, Stage.TRAIN, spec=a_spec(root, gpus=gpus))
+    return {"TUNEKEEPER_REQUEST": request.model_dump_json()}
+
+
+@pytest.mark.parametrize(("gpus", "present", "ranks"), RANKS)
 def test_train_has_a_rank_for_each_gpu_that_is_wanted_and_there(
-    monkeypatch, tmp_path, environ, gpus, present, place, ranks
+    monkeypatch, tmp_path, gpus, present, ranks
 ):
     monkeypatch.setattr("torch.cuda.device_count", lambda: present)
-    request = a_request(tmp_path, Stage.TRAIN, spec=a_spec(tmp_path, gpus=gpus))
-    asked = {**environ, **place, "TUNEKEEPER_REQUEST": request.model_dump_json()}
-    assert command.ranks_for(asked) == ranks
+    assert command.ranks_for(asking_for(gpus, tmp_path)) == ranks
+
+
+def test_a_rank_starts_no_ranks(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 8)
+    place = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
+    assert command.ranks_for(asking_for(4, tmp_path) | place) == 1
 
 
 def test_a_request_that_cannot_be_read_is_one_process_which_says_so(capsys):
