@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
 from trainer import launch
@@ -24,7 +24,9 @@ from trainer.contract.request import DEFAULT_LISTEN, LISTEN_ENV, Stage, StageReq
 from trainer.errand import run_errand
 from trainer.errors import FencedError, StageError
 from trainer.lastword import outcome_path, storage_error
+from trainer.pulse import PULSE
 from trainer.serve import serve_progress
+from trainer.watchdog import watched
 
 # Imported when it runs: prepare and judge live in an image without torch.
 STAGES = {
@@ -122,7 +124,11 @@ def attempt(
     """Do the stage's work; every failure becomes a result that names its class."""
     try:
         context = frame.open_context(request, environ, stop)
-        with serve_progress(context.progress, environ.get(LISTEN_ENV, DEFAULT_LISTEN)):
+        with (
+            watched(request, standing_still(request, environ)),
+            serve_progress(context.progress, environ.get(LISTEN_ENV, DEFAULT_LISTEN)),
+            context.limit.armed(),
+        ):
             result = stage_function(stage)(context)
         if launch.is_first(environ):
             frame.store_outcome(context.store, result)
@@ -139,10 +145,21 @@ def attempt(
     return result
 
 
+def standing_still(request: StageRequest, environ: Mapping[str, str]) -> Callable[[str], None]:
+    """Writes the last word of a stage that has stopped moving; its store may be why."""
+
+    def speak(message: str) -> None:
+        error = StageError(FailureClass.NO_PROGRESS, message)
+        frame.write_outcome(outcome_path(environ), frame.failed(request, error))
+
+    return speak
+
+
 def stage_function(stage: Stage) -> frame.StageFunction:
     """The stage's work, imported now and not before."""
     module, name = STAGES[stage]
-    function: frame.StageFunction = getattr(importlib.import_module(module), name)
+    with PULSE.silent("loading libraries"):
+        function: frame.StageFunction = getattr(importlib.import_module(module), name)
     return function
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from trainer.contract.progress import ActivityProgress, Progress
 from trainer.contract.request import POD_UID_ENV, StageRequest
+from trainer.pulse import beat
 
 MIN_PERCENT_FOR_ETA = 1.0
 
@@ -58,6 +59,7 @@ class ProgressTracker:
 
     def plan(self, parts: Sequence[tuple[str, str, float]]) -> None:
         """Declare the parts to come: (name, unit, estimated share of the time)."""
+        beat()
         with self._lock:
             known = {part.name: part for part in self._parts}
             self._parts = [
@@ -66,6 +68,7 @@ class ProgressTracker:
 
     def start(self, name: str, total: int, *, done: int = 0) -> None:
         """Begin a part; ``done`` of it may come from an earlier attempt. Ends the one before."""
+        beat(name)
         with self._lock:
             now = self.clock()
             if self._started_s is None:
@@ -77,7 +80,9 @@ class ProgressTracker:
                 self._resumed_percent += 100 * part.weight / self._weight() * done / total
 
     def advance(self, count: int = 1) -> None:
-        """Count work done on the current part."""
+        """Count work done on the current part; 0 is no sign that anything moves."""
+        if count:
+            beat()
         with self._lock:
             current = self._current()
             if current is not None:
@@ -85,12 +90,14 @@ class ProgressTracker:
 
     def measure(self, **figures: float | None) -> None:
         """Update figures of the snapshot, by their names in the contract."""
+        beat()
         with self._lock:
             for name, value in figures.items():
                 setattr(self._figures, name, value)
 
     def finish(self) -> None:
         """End the current part."""
+        beat()
         with self._lock:
             self._end_current(self.clock())
 

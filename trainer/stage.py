@@ -5,7 +5,7 @@ Owns environment, signals and the outcome; knows no stage's work. Imports no tor
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from trainer.contract.request import StageRequest
 from trainer.contract.verdict import Judgement
 from trainer.errors import StageError
 from trainer.lastword import MAX_TEXT, parse_request, secret_files, write_lines
+from trainer.limit import TimeLimit
 from trainer.progress import ProgressTracker
 from trainer.store import layout
 from trainer.store.base import Store
@@ -38,6 +39,7 @@ class StageContext:
     pod_uid: str = ""
     image: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    limit: TimeLimit = field(default_factory=lambda: TimeLimit(None, threading.Event()))
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def open_context(
         secrets=secrets,
         pod_uid=environ.get(contract.POD_UID_ENV, ""),
         image=environ.get(contract.IMAGE_ENV, ""),
+        limit=TimeLimit(request.limit, stop),
     )
 
 

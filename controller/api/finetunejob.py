@@ -86,7 +86,13 @@ class FineTuneJobSpec(Wire):
         default=86400, ge=600, description="How long finished child Jobs stay; never this object."
     )
     active_deadline_seconds: int | None = Field(
-        default=None, ge=60, description="Longest time that a run may take, over all attempts."
+        default=None,
+        ge=60,
+        description="Longest time that one run may work: that of all attempts at all its stages, "
+        "failed ones included, from when a pod takes its place on a node. Time suspended, in a "
+        "queue, without a node, between attempts or until something missing arrives does not "
+        "count. Near it training stops, and its best checkpoint is judged as a partial run; "
+        "raising it trains on.",
     )
     history_limit: int = Field(
         default=10, ge=0, le=100, description="Earlier runs kept in the status."

@@ -57,6 +57,13 @@ Trigger = Literal["Spec", "Rerun", "BaseModel"]
 """Why there is a new run: another spec, an annotation, or a base model that has moved."""
 
 
+class RunLimits(Wire):
+    """The limits of the spec that an attempt was started with."""
+
+    active_deadline_seconds: int | None = Field(default=None, description="Of the spec.")
+    max_gpu_seconds: int | None = Field(default=None, description="Of the spec's budget.")
+
+
 class RunStatus(Wire):
     """One run: frozen at its start, and written before a stage of it is started."""
 
@@ -93,6 +100,18 @@ class RunStatus(Wire):
     dataset_digest: Digest | None = Field(default=None, description="Digest of its data.")
     adapter_digest: Digest | None = Field(default=None, description="Digest of its adapter.")
     checkpoint_step: int = Field(default=0, ge=0, description="Newest durable step.")
+    partial: bool = Field(
+        default=False, description="A limit ended its training; a raised one trains on."
+    )
+    limits: RunLimits | None = Field(
+        default=None, description="Limits of its newest attempt to prepare or train."
+    )
+    active_seconds: float = Field(
+        default=0, ge=0, description="Of its ended attempts: what activeDeadlineSeconds limits."
+    )
+    attempt_seconds: float = Field(
+        default=0, ge=0, description="Of the attempt under way, when this was written."
+    )
     verdict: str = Field(default="", max_length=64, description="What the judge said.")
     failure: str = Field(default="", max_length=64, description="Failure class it ended with.")
     message: str = Field(default="", max_length=4096, description="How it ended, for people.")
@@ -115,7 +134,7 @@ class JobProgress(Wire):
 
 
 class JobCost(Cost):
-    """What the object's runs took so far."""
+    """What the newest run took so far, over all its attempts."""
 
     wasted_gpu_seconds: float = Field(default=0, description="Of attempts that failed.")
     estimated_gpu_seconds: float | None = Field(default=None, description="Before the start.")
@@ -127,6 +146,7 @@ class HistoryEntry(Wire):
     run: int = Field(ge=1, description="Its number.")
     id: str = Field(default="", max_length=16, description="Its id.")
     result: str = Field(default="", max_length=64, description="Its verdict or failure class.")
+    partial: bool = Field(default=False, description="A limit ended its training early.")
     base_revision: str = Field(default="", max_length=200, description="Its base model.")
     base_digest: Digest | None = Field(default=None, description="Content of its base model.")
     spec_hash: Digest | None = Field(default=None, description="What it was asked for.")

@@ -53,8 +53,6 @@ REFUSALS: tuple[Refusal, ...] = (
     _true("output.merged", "use false; peft's merge_and_unload merges the adapter"),
     _several("compute.nodes", "use 1"),
     _set("compute.queueName", "remove it"),
-    _set("budget.maxGpuSeconds", "remove it; training.maxSteps bounds a run"),
-    _set("activeDeadlineSeconds", "remove it; training.maxSteps bounds a run"),
 )
 """Of a FineTuneJob, by path below ``spec``, in the order of the spec."""
 

@@ -15,6 +15,8 @@ class StartStage:
     request: StageRequest
     image: str = ""
     """Container image; empty where stages are processes."""
+    backstop_s: int | None = None
+    """When it is ended from outside, counted from when it takes its place; None: never."""
 
     @property
     def command(self) -> str:

@@ -10,6 +10,7 @@ costs one status write and one create.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from controller.api.conditions import ConditionType
 from controller.api.reasons import Reason
@@ -19,6 +20,7 @@ from controller.core.conditions import State
 from controller.core.intent import Want, asked_pin
 from controller.core.naming import child_name
 from controller.core.obstacles import hindered, is_shown_as_missing
+from controller.core.remainder import backstop_s, limits_of
 from controller.core.requests import frozen_images, stage_image, stage_request
 from controller.core.revision import base_for_new_run
 from controller.core.turn import Turn
@@ -107,7 +109,8 @@ def _start(turn: Turn) -> StartStage:
     job = observed.job.metadata
     name = child_name(job.name, job.uid, run=run.number, stage=stage, attempt=run.attempt)
     request = stage_request(observed, run, stage, turn.intent)
-    return StartStage(name, request, stage_image(observed, run, stage))
+    limit = backstop_s(observed.job, turn.status, stage)
+    return StartStage(name, request, stage_image(observed, run, stage), limit)
 
 
 def _new_run(turn: Turn) -> Turn:
@@ -162,12 +165,13 @@ def _record(turn: Turn, stage: Stage) -> Turn:
     return recorded.running(**_hashes(turn, stage)).saying(progress=None).wanting(Want.NOTHING)
 
 
-def _hashes(turn: Turn, stage: Stage) -> dict[str, str]:
+def _hashes(turn: Turn, stage: Stage) -> dict[str, Any]:
     """What the attempt's work will be true for."""
     hashes = {"retry_hash": turn.intent.retry_hash}
     if stage is Stage.JUDGE:
         return {**hashes, "judge_hash": turn.intent.judge_hash}
-    return {**hashes, "generation_hash": turn.intent.generation_hash}
+    limits = limits_of(turn.observed.job.spec)
+    return {**hashes, "generation_hash": turn.intent.generation_hash, "limits": limits}
 
 
 def _is_stored(turn: Turn) -> bool:

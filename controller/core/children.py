@@ -99,6 +99,11 @@ class AnyChild:
             return self.ending.failure, self.ending.message
         return self._by_exit_code(is_told=said is not None)
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it was ended at its backstop."""
+        return self.ending is not None and self.ending.failure is FailureClass.DEADLINE_EXCEEDED
+
     def seconds(self, now: datetime) -> float:
         """How long it has run."""
         if self.started is None:
@@ -109,6 +114,8 @@ class AnyChild:
         """The stage knows best, but not who took its pod away."""
         if self.disruption and failure in (FailureClass.INTERRUPTED, FailureClass.UNEXPECTED):
             return FailureClass.INTERRUPTED, f"{self.disruption}: {message}"
+        if failure is FailureClass.INTERRUPTED and self.is_overdue and self.ending is not None:
+            return self.ending.failure, f"{self.ending.message}: {message}"
         return failure, message
 
     def _by_exit_code(self, *, is_told: bool) -> tuple[FailureClass, str]:

@@ -23,6 +23,7 @@ from controller.core.retrain import (
     retrain_when_base_moved,
 )
 from controller.core.settle import settle_finished_attempt
+from controller.core.spending import charge_vanished, end_when_spent, note_seconds
 from controller.core.turn import Turn
 
 Step = Callable[[Turn], Turn]
@@ -33,6 +34,7 @@ STEPS: tuple[Step, ...] = (
     compare_base_model,  # of the recorded run; a condition, no work
     rest_when_done,  # ended, and still what the spec asks for
     reject_unsupported_spec,  # Stalled
+    charge_vanished,  # an attempt that nothing is left of still counts
     settle_finished_attempt,  # outcome -> next stage, next attempt after a pause, or the end
     compare_base_model,  # that prepare has just told: in the same write
     drop_old_attempts,
@@ -42,6 +44,7 @@ STEPS: tuple[Step, ...] = (
     begin_wanted_work,  # a new run, or one more stage of the one that ended: recorded, no more
     compare_base_model,  # of the run that was just recorded: in the same write
     keep_record_true,  # recorded but not created: follows the spec as it is now
+    end_when_spent,  # nothing is left of the deadline or the budget
     start_recorded_attempt,  # only what the stored status records
     follow_attempt,  # progress into the status
 )
@@ -55,4 +58,4 @@ def decide(observed: Observed) -> Decision[FineTuneJobStatus]:
         turn = step(turn)
         if turn.is_over:
             break
-    return look_again_after_end(turn).decided(job.metadata.generation)
+    return look_again_after_end(note_seconds(turn)).decided(job.metadata.generation)

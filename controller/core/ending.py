@@ -69,6 +69,7 @@ def _remember(turn: Turn) -> Turn:
         run=run.number,
         id=run.id,
         result=run.failure or run.verdict,
+        partial=run.partial,
         base_revision=run.base_model.revision if run.base_model else "",
         base_digest=run.base_model.content_digest if run.base_model else None,
         spec_hash=run.spec_hash,

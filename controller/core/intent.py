@@ -7,6 +7,7 @@ from controller.api.finetunejob import FineTuneJob, FineTuneJobSpec
 from controller.api.identity import SpecHashes, spec_hashes
 from controller.api.meta import RERUN_ANNOTATION
 from controller.api.status import FineTuneJobStatus, Trigger
+from controller.core.remainder import is_raised
 
 NO_PIN = "none"
 MAX_RERUN = 256
@@ -19,7 +20,8 @@ class Want(StrEnum):
     NOTHING = "Nothing"
     NEW_RUN = "NewRun"
     TRAIN = "Train"
-    """The train stage again: other generation settings, the adapter that is there."""
+    """The train stage again: other generation settings, the adapter that is there; or a raised
+    limit, and the checkpoint of a partial run."""
     JUDGE = "Judge"
     """Another judgement of the answers that are there."""
     PIN = "Pin"
@@ -79,6 +81,6 @@ def _want(job: FineTuneJob, hashes: SpecHashes) -> Want:
         return Want.PIN
     if run.failure:
         return Want.RETRY if run.retry_hash != hashes.retry_hash else Want.NOTHING
-    if run.generation_hash != hashes.generation_hash:
+    if run.generation_hash != hashes.generation_hash or is_raised(job):
         return Want.TRAIN
     return Want.JUDGE if run.judge_hash != hashes.judge_hash else Want.NOTHING

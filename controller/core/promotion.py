@@ -64,7 +64,8 @@ def _said(turn: Turn, verdict: Verdict | None, outcome: Outcome) -> Said:
             f"{_named(promoted)}, by spec.promotion.pin{_next(turn, verdict)}",
         )
     if promoted is not None and promoted.run_id == run.id:
-        return "True", Reason.PROMOTED, _named(promoted)
+        partial = ", partial" if run.partial else ""
+        return "True", Reason.PROMOTED, f"{_named(promoted)}{partial}"
     if verdict is Verdict.PROMOTE and promotion.policy == "Manual":
         text = f"run {run.id} waits for spec.promotion.pin: {run.id}{_stays(promoted)}"
         return "False", Reason.AWAITING_APPROVAL, text

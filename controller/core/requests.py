@@ -6,6 +6,7 @@ from controller.api.meta import GIT_COMMIT_ANNOTATION, ObjectMeta
 from controller.api.status import Images, RunStatus
 from controller.core.intent import Intent
 from controller.core.observed import Observed
+from controller.core.remainder import soft_limit
 from trainer.contract.request import JobIdentity, Stage, StageRequest
 from trainer.contract.source import ModelSource, PinnedModel
 from trainer.contract.spec import RunSpec
@@ -47,6 +48,7 @@ def stage_request(observed: Observed, run: RunStatus, stage: Stage, intent: Inte
         pin_only=stage is Stage.JUDGE and bool(run.failure),
         promoted_sequence=promoted.sequence if promoted else 0,
         git_commit=git_commit(job.metadata),
+        limit=soft_limit(job, job.status, stage),
         spec=run_spec(observed, run),
     )
 

@@ -13,6 +13,7 @@ from controller.core.failures import RULES, Policy, backoff_s, given_up, while_w
 from controller.core.follow import report_details
 from controller.core.obstacles import warned_once
 from controller.core.promotion import is_pointer_lost, show_promotion
+from controller.core.spending import charge, end_spent, named_by_limit, spent_limit
 from controller.core.turn import Turn
 from trainer.contract.failures import FailureClass
 from trainer.contract.outcome import Outcome
@@ -30,8 +31,8 @@ def settle_finished_attempt(turn: Turn) -> Turn:
     if child is None or child.is_unfinished:
         return turn
     uid = turn.observed.job.metadata.uid
-    told = report_details(turn, child)
-    failure = child.failure(uid)
+    told = charge(report_details(turn, child), child)
+    failure = named_by_limit(turn, child, child.failure(uid))
     outcome = child.last_word(uid)
     if failure is not None:
         return _fail(told, child, outcome, *failure)
@@ -66,10 +67,13 @@ def _told_base(recorded: RunBase, outcome: Outcome) -> RunBase:
 
 
 def _after_train(turn: Turn, outcome: Outcome) -> Turn:
-    trained = turn.running(adapter_digest=outcome.adapter_digest)
+    trained = turn.running(adapter_digest=outcome.adapter_digest, partial=outcome.partial)
     if outcome.not_needed:
         trained = trained.holding(C.TRAINED, "False", Reason.NOT_NEEDED, outcome.message)
-    elif not is_true(turn.status.conditions, C.TRAINED):
+    elif outcome.partial:
+        trained = trained.holding(C.TRAINED, "True", Reason.PARTIAL, outcome.message)
+        trained = trained.telling("Warning", Reason.PARTIAL, outcome.message)
+    elif turn.run.partial or not is_true(turn.status.conditions, C.TRAINED):
         trained = trained.holding(C.TRAINED, "True", Reason.TRAINED, outcome.message)
     return enter(trained, Stage.TRAIN if _has_new_generation(turn) else Stage.JUDGE)
 
@@ -117,6 +121,9 @@ def _fail(
         or failures >= turn.observed.job.spec.retry.max_attempts
     ):
         return _end(kept, child, failure, _last_message(turn, failure, text, failures))
+    spent = spent_limit(kept)
+    if spent is not None and child.stage is not Stage.JUDGE:
+        return end_spent(kept, spent, text)
     return _again(kept, failure, text, failures=failures, is_free=is_free)
 
 

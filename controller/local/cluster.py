@@ -97,6 +97,8 @@ class ProcessCluster:
         match action:
             case StartStage():
                 started = self._stages[action.name] = StageProcess(spawned, action=action)
+                if action.backstop_s is not None:
+                    self._keep(started.end_overdue(action.backstop_s, self._grace_s))
             case StartErrand():
                 started = self._errands[action.name] = ErrandProcess(spawned, action=action)
         self._keep(self._settle(started))

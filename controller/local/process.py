@@ -13,12 +13,13 @@ from datetime import datetime
 from pathlib import Path
 
 from controller.core.actions import StartErrand, StartStage
-from controller.core.children import AnyChild, Child, ChildState
+from controller.core.children import AnyChild, Child, ChildState, Ending
 from controller.core.watching.child import ErrandChild
 from controller.local.last_word import read_errand_word, read_last_word
 from controller.local.poll import read_progress
 from trainer.contract import request as contract
 from trainer.contract.errand import ErrandDetails, ErrandOutcome
+from trainer.contract.failures import FailureClass
 from trainer.contract.outcome import Details, Outcome
 from trainer.contract.progress import Progress
 
@@ -26,6 +27,9 @@ Clock = Callable[[], datetime]
 
 GRACE_S = 120.0
 """Time to write a checkpoint after SIGTERM."""
+
+
+OVERDUE = Ending(FailureClass.DEADLINE_EXCEEDED, "ended at its backstop")
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class AnyProcess(ABC):
     spawned: Spawned
     finished: datetime | None = None
     is_stopping: bool = False
+    is_overdue: bool = False
 
     @abstractmethod
     def read_word(self, message: Path) -> None:
@@ -78,12 +83,23 @@ class AnyProcess(ABC):
         if self.is_stopping:
             return
         self.is_stopping = True
+        await self._end(grace_s)
+
+    async def _end(self, grace_s: float) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.spawned.process.terminate()
         try:
             await asyncio.wait_for(self.spawned.process.wait(), grace_s)
         except TimeoutError:
             self.kill()
+
+    async def end_overdue(self, backstop_s: int, grace_s: float = GRACE_S) -> None:
+        """As the kubelet ends a pod at its activeDeadlineSeconds; nothing where it ends before."""
+        try:
+            await asyncio.wait_for(self.spawned.process.wait(), backstop_s)
+        except TimeoutError:
+            self.is_overdue = not self.is_stopping
+            await self._end(grace_s)
 
     def kill(self) -> None:
         """End it and everything it started, now."""
@@ -99,6 +115,7 @@ class AnyProcess(ABC):
             started=self.spawned.started,
             finished=self.finished,
             is_stopped=self.is_stopping,
+            ending=OVERDUE if self.is_overdue else None,
             log=str(self.spawned.log),
         )
 

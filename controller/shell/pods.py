@@ -26,6 +26,9 @@ DISRUPTIONS = {
     "TerminationByKubelet": "evicted by its node",
 }
 
+DEADLINE = "DeadlineExceeded"
+"""The kubelet's reason where it ended a pod at its activeDeadlineSeconds."""
+
 IMAGE_REASONS = frozenset(
     {
         "ErrImagePull",
@@ -91,6 +94,8 @@ def ending_of(pod: Pod) -> Ending | None:
     if end is not None and end.reason == "OOMKilled":
         text = "the container was killed for using more memory than its limit, or its node has"
         return Ending(FailureClass.HOST_OUT_OF_MEMORY, text)
+    if pod.status.reason == DEADLINE:
+        return Ending(FailureClass.DEADLINE_EXCEEDED, "ended at its backstop")
     if pod.status.reason == "Evicted" and "storage" in pod.status.message.lower():
         return Ending(FailureClass.HOST_STORAGE_EXCEEDED, short(pod.status.message))
     return killed() if end is not None and end.exit_code == KILLED else None

@@ -45,6 +45,8 @@ NEVER_COPIED = (
 )
 """What Argo CD and Flux recognise their own objects by: they would delete what bears it."""
 
+MAX_SECONDS = (1 << 31) - 1
+"""The API server takes no larger number."""
 MAX_POLICY_RULES = 20
 """The API server takes no more."""
 
@@ -77,6 +79,8 @@ class Workload:
     """Processes of the stage; fewer than two: the one that it is."""
     deadline_s: int | None = None
     """A backstop for work that has no watchdog of its own."""
+    backstop_s: int | None = None
+    """The same for a stage: of its pod, so that a wait for a node does not count."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ def job_manifest(job: FineTuneJob, action: StartStage, pods: PodSettings) -> Jso
         job.spec.compute,
         is_train=is_train,
         ranks=count,
+        backstop_s=action.backstop_s,
     )
     return manifest(action.name, owner_of(KIND, job.metadata), child_labels(request), work, pods)
 
@@ -189,8 +194,11 @@ def _pod(work: Workload, pods: PodSettings) -> Json:
     security: Json = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
     if pods.fs_group:
         security |= {"fsGroup": pods.fs_group, "fsGroupChangePolicy": "OnRootMismatch"}
+    backstop = work.backstop_s
+    deadline = {} if backstop is None else {"activeDeadlineSeconds": min(backstop, MAX_SECONDS)}
     return {
         "restartPolicy": "Never",
+        **deadline,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,

@@ -20,12 +20,16 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import AdamW
 
+from trainer.contract.failures import FailureClass
+from trainer.contract.limit import SoftLimit
 from trainer.contract.spec import Lora
 from trainer.errors import StageError
+from trainer.limit import TimeLimit
 from trainer.model.adapter import attach, base_of, copy_weights, trainable
 from trainer.model.load import load_base
 from trainer.store import layout
 from trainer.train import loop
+from trainer.train.allowance import Allowance
 from trainer.train.corpus import Corpus, corpus_for, mean_loss
 from trainer.train.documents import Document
 from trainer.train.loop import Training
@@ -178,6 +182,19 @@ def stopped_on_the_last(root: Path, ranks: Ranks) -> dict[str, Any]:
     raise AssertionError("nobody stopped")
 
 
+def limited_on_the_last(root: Path, ranks: Ranks) -> dict[str, Any]:
+    """Only the last rank's clock says that the time is over, from the third action on."""
+    root.mkdir()
+    (root / "base").symlink_to(root.parent / "base")
+    looks = iter(range(1000))
+    is_last = ranks.rank == ranks.world - 1
+    limit = SoftLimit(seconds=1000, failure=FailureClass.DEADLINE_EXCEEDED)
+    clock = TimeLimit(limit, threading.Event(), lambda: float(next(looks)) if is_last else 0.0)
+    partial = Bench(root).run(allowance=Allowance(clock, 1000 - 3), ranks=ranks).summary.partial
+    assert partial is not None
+    return partial.model_dump(mode="json")
+
+
 def run(out: Path, ranks: Ranks) -> None:
     """Every case; results in files of this rank."""
     folder = out / "base"
@@ -197,6 +214,7 @@ def run(out: Path, ranks: Ranks) -> None:
     figures["evaluation"] = mean_loss(base_of(model), Corpus(documents(9, seed=5)), WHOLE, ranks)
     figures["said"] = ranks.told("word", lambda: f"by rank {ranks.rank}")
     if ranks.world > 1:
+        figures["limited"] = limited_on_the_last(out / f"limited-{ranks.rank}", ranks)
         figures["stopped"] = stopped_on_the_last(out / f"bench-{ranks.rank}", ranks)
     for name, case in cases.items():
         save_file(case.tensors, out / f"rank-{ranks.rank} {name}.safetensors")

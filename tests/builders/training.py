@@ -20,6 +20,7 @@ from trainer.model.load import load_base
 from trainer.progress import ProgressTracker
 from trainer.store.file import FileStore
 from trainer.store.manifest import BaseBinding
+from trainer.train.allowance import Allowance
 from trainer.train.documents import Document
 from trainer.train.ranks import ALONE, Ranks
 from trainer.train.run import Trained, TrainIO, train_adapter
@@ -148,7 +149,14 @@ class Bench:
         request = a_request(self.root, Stage.TRAIN, spec=a_spec(self.root, **self.spec))
         return settings_of(request.spec, self.plan).fingerprint(self.plan.split_digests)
 
-    def run(self, *, epoch: int = 1, stop: Any = None, ranks: Ranks = ALONE) -> Trained:
+    def run(
+        self,
+        *,
+        epoch: int = 1,
+        stop: Any = None,
+        allowance: Allowance | None = None,
+        ranks: Ranks = ALONE,
+    ) -> Trained:
         """One attempt from a fresh process's point of view."""
         request = a_request(self.root, Stage.TRAIN, spec=a_spec(self.root, **self.spec))
         self.model = attach(
@@ -168,5 +176,6 @@ class Bench:
             progress=self.progress,
             stop=stop or threading.Event(),
             clock=self.clock,
+            allowance=allowance,
             ranks=ranks,
         )

@@ -17,6 +17,7 @@ from trainer.arms.cache import RoomyCache
 from trainer.arms.fallback import answer_plainly, shares_prefixes
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
+from trainer.pulse import beat
 
 STOP = "stop"
 LENGTH = "length"
@@ -148,6 +149,7 @@ class Decoder:
         return tokens
 
     def _check_stop(self) -> None:
+        beat()
         if self.stop.is_set():
             raise StageError(
                 FailureClass.INTERRUPTED,

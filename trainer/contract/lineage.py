@@ -53,6 +53,7 @@ class HistoryRun(Wire):
     causes: list[Cause] = Field(default=[], description="Why there is this run.")
     base: BaseRecord | None = None
     dataset_digest: str = ""
+    partial: bool = Field(default=False, description="A limit ended its training early.")
     verdict: Verdict | None = None
     reason: str = ""
     metric: str = ""

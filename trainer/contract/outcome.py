@@ -134,6 +134,9 @@ class Outcome(Wire):
     trained: bool = Field(default=False, description="A finished run is in the output.")
     generated: bool = Field(default=False, description="So are its answers, for these settings.")
     not_needed: bool = Field(default=False, description="Train stopped before training.")
+    partial: bool = Field(
+        default=False, description="train: a limit ended it before its last step."
+    )
     verdict: str = ""
     evaluation_id: str = ""
     sequence: int = Field(default=0, description="judge: of the pointer as it is afterwards.")

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from trainer.contract.base import CONTRACT_VERSION, Digest, Name, Wire
+from trainer.contract.limit import SoftLimit
 from trainer.contract.spec import RunSpec
 
 REQUEST_ENV = "TUNEKEEPER_REQUEST"
@@ -80,6 +81,10 @@ class StageRequest(Wire):
     promoted_sequence: int = Field(default=0, ge=0, description="status.promoted.sequence.")
     git_commit: str = Field(
         default="", max_length=64, description="Of the manifest, for the record; in no digest."
+    )
+    limit: SoftLimit | None = Field(
+        default=None,
+        description="prepare, train: what is left of the run's limits; None: no limit.",
     )
     spec: RunSpec
 

@@ -174,6 +174,12 @@ class Output(Wire):
 class Budget(Wire):
     """What a run may cost."""
 
-    max_gpu_seconds: int | None = Field(default=None, ge=1, description="Limit over all attempts.")
+    max_gpu_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        description="GPU-seconds of one run: those of all its train attempts, failed ones "
+        "included, from when a pod takes its place on a node. Near it training stops, and its "
+        "best checkpoint is judged as a partial run; raising it trains on. Without GPUs: no limit.",
+    )
     price_per_gpu_hour: Decimal | None = Field(default=None, description="Price, for the report.")
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$", description="ISO 4217 code.")

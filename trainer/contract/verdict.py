@@ -91,7 +91,9 @@ class Judgement(Wire):
     guards: list[Guard] = Field(default=[], max_length=8)
     forgetting: ForgettingResult | None = None
     overfitting: OverfittingResult | None = None
-    partial: bool = False
+    partial: bool = Field(
+        default=False, description="Of an adapter whose training a limit ended early."
+    )
     verdict: Verdict
     reason: str = Field(max_length=600, description="One plain sentence or two.")
     notes: list[str] = Field(default=[], max_length=8)

@@ -69,6 +69,8 @@ def dataset_digest(splits: dict[str, str]) -> str:
 def find_finished(store: Store, run_id: str, request: StageRequest) -> Finished:
     """Whether the run is trained and its answers are there; a partial result is none."""
     trained = read_manifest(store, run_id)
+    if trained is not None and trained.partial is not None:
+        trained = None
     if trained is not None and missing_files(store, run_id, trained.files):
         trained = None
     answers = read_answers_manifest(store, run_id, request.generation_hash)

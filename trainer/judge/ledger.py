@@ -6,6 +6,7 @@ A *look* is one candidate's answers scored on one test split. What counts as one
   prompts): a new look. Its answers are new chances to win on the same items.
 - The same answers against other thresholds: the same look. The interval does not move, and an
   interval covers the truth at its level whatever it is compared with.
+- A partial training and the same training further on: two looks, of two adapters.
 - The same recipe on another base: the same look. Nobody chose it for its score here.
 - Another test split: counts from one again.
 """
@@ -20,6 +21,7 @@ from pydantic import Field
 
 from trainer.contract.base import DECIMAL_PATTERN, Digest, Wire
 from trainer.contract.failures import FailureClass
+from trainer.contract.limit import PartialTraining
 from trainer.contract.request import StageRequest
 from trainer.data.plan import PreparedPlan
 from trainer.errors import StageError
@@ -27,6 +29,7 @@ from trainer.store import layout
 from trainer.store.base import ConditionError, MissingError, Store
 
 ATTEMPTS = 8
+PARTIAL = "-partial-"
 HOW_NOT_WHAT = ("checkpoint_period_seconds", "stall_seconds")
 """Fields of ``training`` that change no adapter."""
 
@@ -81,6 +84,11 @@ def _canonical(value: object) -> object:
             return value
 
 
+def looked_at(recipe: str, partial: PartialTraining | None) -> str:
+    """The recipe as the ledger has it: of a partial training with the step that it came to."""
+    return recipe if partial is None else f"{recipe}{PARTIAL}{partial.step}"
+
+
 def number(looks: list[Look], candidate: Look) -> int:
     """Which look a candidate's is: its own from before, or the next."""
     for look in looks:
@@ -115,7 +123,12 @@ def recipe_of(store: Store, run_id: str) -> str | None:
     """Recipe of a run that was judged before; None: never seen."""
     ledger, _ = _read(store)
     looks = (look for looks in ledger.splits.values() for look in looks)
-    return next((look.recipe for look in looks if look.run_id == run_id), None)
+    return next((plain_recipe(look) for look in looks if look.run_id == run_id), None)
+
+
+def plain_recipe(look: Look) -> str:
+    """Its recipe, however far the training came."""
+    return look.recipe.partition(PARTIAL)[0]
 
 
 def _is_same(look: Look, candidate: Look) -> bool:

@@ -52,6 +52,7 @@ def move(
         return keep(store, seen, **accepted) or current
     sequence = max(floor, current.sequence if current else 0) + 1
     past = current.history if current is not None else []
+    is_same_run = current is not None and current.run_id == candidate.run_id
     last = Move(
         sequence=sequence, run_id=candidate.run_id, time=candidate.time, by=by, verdict=verdict
     )
@@ -59,7 +60,7 @@ def move(
     fields = candidate.model_dump() | {
         "sequence": sequence,
         "by": by,
-        "back": any(one.run_id == candidate.run_id for one in past),
+        "back": not is_same_run and any(one.run_id == candidate.run_id for one in past),
         "anchor_run_id": anchor or candidate.run_id,
         "policy_run_id": chosen,
         "moves": [*past, last][-MAX_MOVES:],

@@ -5,15 +5,17 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 
+from trainer.contract.limit import PartialTraining
 from trainer.contract.outcome import Details, Promoted
 from trainer.contract.verdict import Judgement, Verdict
 from trainer.judge import alpha, ledger, narration, pointer, vouch
 from trainer.judge.evidence import Evidence
-from trainer.judge.judgement import MAX_NOTES, judge_evidence
+from trainer.judge.judgement import MAX_NOTES, MAX_REASON, judge_evidence
 from trainer.judge.ledger import Look
 from trainer.judge.promoted import Bar, Challenge, Contest, challenge, next_anchor
 from trainer.judge.promotion import Bid, Settled, is_own_choice, settle_pointer
 from trainer.judge.reading import RunRecord, read_run
+from trainer.judge.wording import shorten
 from trainer.lastword import MAX_TEXT
 from trainer.stage import StageContext, StageResult, outcome_of
 from trainer.store import layout
@@ -114,7 +116,7 @@ def _take_look(ctx: StageContext, run: RunRecord, bar: Bar) -> Look:
     request, plan = ctx.request, run.prepared.plan
     candidate = Look(
         look=1,
-        recipe=ledger.recipe(request, plan),
+        recipe=ledger.looked_at(ledger.recipe(request, plan), _partial(run)),
         generation_hash=request.generation_hash,
         run_id=request.run_id,
         base_digest=plan.base.content_digest,
@@ -151,12 +153,25 @@ def _judge_anew(ctx: StageContext, case: Case, key: str) -> Judgement:
     judgement = judge_evidence(
         evidence, overfitting=trained.training.overfitting if trained else None
     ).model_copy(update={"report_uri": f"{ctx.store.uri}/{report_key}"})
+    judgement = _told_partial(judgement, _partial(case.run))
     if judgement.verdict is Verdict.NOT_NEEDED and case.seen[0] is not None:
         notes = [_retired(case.seen[0]), *judgement.notes][:MAX_NOTES]
         judgement = judgement.model_copy(update={"notes": notes})
     ctx.progress.start("write report", 1)
     _write_report(ctx, case, evidence, judgement)
     return _write_verdict(ctx, key, judgement)
+
+
+def _partial(run: RunRecord) -> PartialTraining | None:
+    return run.trained.partial if run.trained is not None else None
+
+
+def _told_partial(judgement: Judgement, partial: PartialTraining | None) -> Judgement:
+    """The verdict stands, for the adapter that there is; whoever reads it reads what that is."""
+    if partial is None:
+        return judgement
+    reason = shorten(f"Partial, {partial.text}: {judgement.reason}", MAX_REASON)
+    return judgement.model_copy(update={"partial": True, "reason": reason})
 
 
 def _retired(current: PointerFile) -> str:

@@ -12,7 +12,7 @@ from trainer.contract.outcome import Move
 from trainer.contract.verdict import Comparison, Judgement
 from trainer.errors import StageError
 from trainer.judge.evidence import PROMOTED
-from trainer.judge.ledger import Ledger
+from trainer.judge.ledger import Ledger, plain_recipe
 from trainer.lineage.causes import causes_of, origin_of
 from trainer.lineage.pointer import read_pointer
 from trainer.lineage.record import RunRecord, read_record, unreadable
@@ -124,6 +124,7 @@ def told_run(
         causes=list(causes),
         base=base_record(record.base),
         dataset_digest=dataset,
+        partial=record.manifest is not None and record.manifest.partial is not None,
         cost=report.cost if report else None,
         moves=[move for move in known.moves if move.run_id == record.id],
         promoted=record.id == known.promoted,
@@ -168,7 +169,7 @@ def _recipes(store: Store) -> tuple[dict[str, str], str]:
     except ValidationError as error:
         return {}, f"{layout.LEDGER}: {unreadable(error)}"
     looks = [look for split in ledger.splits.values() for look in split]
-    return {look.run_id: look.recipe for look in looks}, ""
+    return {look.run_id: plain_recipe(look) for look in looks}, ""
 
 
 def _owner(store: Store) -> dict[str, str]:

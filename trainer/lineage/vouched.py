@@ -74,6 +74,8 @@ def _trained(store: Store, found: Vouched) -> None:
     if manifest is None:
         return
     found.promise(manifest.files, "manifest.json")
+    for earlier in manifest.earlier:
+        found.promise(earlier.files, "manifest.json")
     folder = f"e{manifest.epoch}/adapter/"
     names = {f"{folder}{name}" for name in ADAPTER} & manifest.files.keys()
     adapter = {name.removeprefix(folder): manifest.files[name] for name in names}
@@ -177,8 +179,17 @@ def _judged(found: Vouched, evaluations: Mapping[str, EvaluationManifest | None]
             continue
         found.promise(manifest.files, name)
         # Answers that stopped before training may be completed later, under the same name.
-        if newest[manifest.generation_hash] is manifest:
+        is_newest = newest[manifest.generation_hash] is manifest
+        if is_newest and not _is_of_earlier(found.record, manifest):
             found.promise(manifest.read, name)
+
+
+def _is_of_earlier(record: RunRecord, judged: EvaluationManifest) -> bool:
+    """Whether a partial adapter was judged, and training has gone on since."""
+    trained = record.manifest
+    if trained is None or not trained.earlier or trained.lineage is None:
+        return False
+    return trained.lineage.created > judged.created
 
 
 def _unvouched(run_id: str, evaluation_id: str) -> str:
@@ -214,8 +225,10 @@ def pointer_findings(pointer: PointerFile, runs: Sequence[Vouched]) -> Iterator[
         yield Finding(place=layout.POINTER, fault=Fault.MISSING, message=message)
         return
     manifest, base = record.manifest, record.manifest.base
+    known = [manifest.adapter_digest, *(each.adapter_digest for each in manifest.earlier)]
+    is_known = pointer.adapter_digest in known
     told = (
-        ("adapterDigest", pointer.adapter_digest, manifest.adapter_digest),
+        ("adapterDigest", is_known, True),
         ("baseRevision", pointer.base_revision, base.revision),
         ("baseDigest", pointer.base_digest or base.content_digest, base.content_digest),
     )

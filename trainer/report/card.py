@@ -151,6 +151,7 @@ def _results(summary: TrainingSummary) -> Rows:
         ("Arithmetic", summary.precision),
         ("Trainable parameters", f"{summary.trainable_parameters:,}"),
         ("Optimizer steps", f"{fit.steps:,}{', stopped early' if fit.stopped_early else ''}"),
+        *([("Partial", summary.partial.text)] if summary.partial else []),
         ("Best validation loss", _best(summary)),
         ("Trained text", count(summary.trained_tokens, "tokens")),
         ("Speed", with_unit(summary.tokens_per_second, "tokens/s")),

@@ -10,6 +10,7 @@ from trainer.contract.errand import Cause
 from trainer.contract.failures import FailureClass
 from trainer.contract.source import PinnedModel
 from trainer.errors import StageError
+from trainer.pulse import LOAD_S, PULSE
 from trainer.store.secrets import SecretFiles
 
 
@@ -43,7 +44,8 @@ class Transfer:
 
     def pause(self, seconds: float) -> None:
         """Wait, but no longer than until the stage is told to stop."""
-        self.stop.wait(seconds)
+        with PULSE.silent("waiting to ask again", seconds + LOAD_S):
+            self.stop.wait(seconds)
         self.on_bytes(0)
 
 

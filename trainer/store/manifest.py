@@ -6,6 +6,7 @@ A manifest names the sha256 of every file it vouches for; a reader checks before
 from pydantic import Field, JsonValue
 
 from trainer.contract.base import CONTRACT_VERSION, Digest, Wire
+from trainer.contract.limit import PartialTraining
 from trainer.contract.verdict import OverfittingResult
 
 TUNED = "Tuned"
@@ -62,6 +63,18 @@ class TrainingSummary(Wire):
     precision: str
     peak_memory_bytes: int
     versions: dict[str, str] = Field(default={})
+    partial: PartialTraining | None = Field(
+        default=None, description="None: training came to its end, early stopping included."
+    )
+
+
+class EarlierAdapter(Wire):
+    """A partial adapter that was judged, and may be in use, before training went on."""
+
+    epoch: int
+    adapter_digest: Digest
+    files: dict[str, str] = Field(description="Key relative to the run -> sha256.")
+    partial: PartialTraining
 
 
 class RunManifest(Wire):
@@ -74,6 +87,12 @@ class RunManifest(Wire):
     files: dict[str, str] = Field(description="Key relative to the run -> sha256.")
     training: TrainingSummary
     lineage: Lineage | None = Field(default=None, description="None: an older release wrote it.")
+    earlier: list[EarlierAdapter] = Field(default=[], description="Oldest first; they stay.")
+
+    @property
+    def partial(self) -> PartialTraining | None:
+        """Where a limit ended the training."""
+        return self.training.partial
 
 
 class AnswersManifest(Wire):

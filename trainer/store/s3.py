@@ -25,7 +25,7 @@ from trainer.store.paths import storage_errors
 from trainer.store.s3client import PATIENCE, Connection, Patience, connect
 from trainer.store.s3errors import NOT_S3, code_of, s3_errors, status_of
 from trainer.store.s3place import Place
-from trainer.store.s3transfer import BODY_ATTEMPTS, fetch, send
+from trainer.store.s3transfer import BODY_ATTEMPTS, Heard, fetch, send
 from trainer.store.secrets import AMBIENT, Role, SecretFiles
 
 CONFLICT_PAUSES_S = (0.05, 0.2, 0.8)
@@ -182,7 +182,9 @@ class S3Store:
         return self._put_once(key, data, conditions)
 
     def _put_once(self, key: str, data: bytes, conditions: dict[str, str]) -> str:
-        return self._tag_in(self._client.put_object(Body=data, **self._at(key), **conditions))
+        return self._tag_in(
+            self._client.put_object(Body=Heard(data), **self._at(key), **conditions)
+        )
 
     def _refused(self, key: str, data: bytes, error: ClientError) -> str:
         """What a refused conditional write means; the tag if it took place after all."""

@@ -1,12 +1,14 @@
 """Large files to and from a bucket: multipart uploads and parallel ranged reads."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 
-from trainer.store.base import OnBytes
+from trainer.pulse import beat
+from trainer.store.base import OnBytes, ignore
 
 PART_BYTES = 16 << 20
 """10,000 parts of it are more than the 150 GiB that one file of ours may ever have."""
@@ -30,13 +32,23 @@ class _Follower(BaseSubscriber):  # type: ignore[misc] # s3transfer ships no typ
 
     def on_progress(self, future: Any, bytes_transferred: int, **_kwargs: Any) -> None:  # noqa: ANN401, ARG002
         """Called from s3transfer's threads."""
+        beat()
         self._on_bytes(bytes_transferred)
+
+
+class Heard(BytesIO):
+    """Bytes whose way to the service is a sign of life: one request may take minutes."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As they are sent."""
+        beat()
+        return super().read(size)
 
 
 def send(client: Any, path: Path, *, Bucket: str, Key: str) -> None:  # noqa: ANN401, N803
     """Upload a file whole; an upload that fails leaves no parts behind."""
     with TransferManager(client, CONFIG) as manager:
-        manager.upload(str(path), Bucket, Key).result()
+        manager.upload(str(path), Bucket, Key, subscribers=[_Follower(ignore)]).result()
 
 
 def fetch(

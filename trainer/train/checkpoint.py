@@ -76,6 +76,11 @@ def newest_checkpoint(
     return None, notes
 
 
+def has_checkpoint(store: Store, run_id: str) -> bool:
+    """Whether an attempt has left one, be it usable or not."""
+    return bool(_places(store, run_id))
+
+
 def remove_checkpoints(store: Store, run_id: str) -> None:
     """Remove every checkpoint of a run, of all attempts; for when its result is published."""
     for key in [entry.key for entry in store.list(layout.run(run_id, "e"))]:

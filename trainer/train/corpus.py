@@ -11,6 +11,7 @@ from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 from trainer.model.attention import attends_fully
 from trainer.model.load import decoder
+from trainer.pulse import beat
 from trainer.train.batch import Batch, pack, pad
 from trainer.train.documents import Document, shared_prefix
 from trainer.train.loss import hidden_at_sources, logits_head, loss_sum
@@ -41,6 +42,7 @@ class Corpus:
         """The members in micro-batches that compute at most ``limit`` tokens each."""
         parts = micro_batches(members, self.lengths, prefix=self.prefix, limit=limit)
         for part in parts:
+            beat()
             documents = [self.documents[i] for i in part]
             yield pack(documents, self.prefix) if self.packs else pad(documents)
 

@@ -16,11 +16,12 @@ from trainer.model.adapter import FILES, adapter_digest
 from trainer.report.card import model_card
 from trainer.store import layout
 from trainer.store.base import MissingError, Store
-from trainer.store.checked import download_checked, sha256_file
+from trainer.store.checked import download_checked, read_manifest, sha256_file
 from trainer.store.fence import Claim
 from trainer.store.manifest import (
     AnswersManifest,
     ArmAnswer,
+    EarlierAdapter,
     ForgettingLosses,
     Lineage,
     RunManifest,
@@ -67,6 +68,7 @@ class Publication:
 def adapter(to: Publication, trained: Trained) -> RunManifest:
     """Publish a trained adapter with its model card and metrics; checkpoints then go."""
     run_id = to.request.run_id
+    before = read_manifest(to.store, run_id)
     card, lineage = to.work / "README.md", to.lineage()
     card.write_text(
         model_card(to.plan, to.request, trained.summary, lineage=lineage), encoding="utf-8"
@@ -81,10 +83,27 @@ def adapter(to: Publication, trained: Trained) -> RunManifest:
         files=dict(to.upload(path, name) for name, path in named.items()),
         training=trained.summary,
         lineage=lineage,
+        earlier=outlived(before),
     )
-    to.vouch(layout.manifest(run_id), manifest)
-    remove_checkpoints(to.store, run_id)
+    key = layout.manifest(run_id)
+    to.vouch(key, manifest, replaces=tag_of(to.store, key) if manifest.earlier else None)
+    if manifest.partial is None:  # a partial run trains on when its limit is raised
+        remove_checkpoints(to.store, run_id)
     return manifest
+
+
+def outlived(before: RunManifest | None) -> list[EarlierAdapter]:
+    """The partial adapters that the run had; the pointer may still name one of them."""
+    if before is None or before.partial is None:
+        return []
+    folder = f"e{before.epoch}/adapter/"
+    last = EarlierAdapter(
+        epoch=before.epoch,
+        adapter_digest=before.adapter_digest,
+        files={name: sha256 for name, sha256 in before.files.items() if name.startswith(folder)},
+        partial=before.partial,
+    )
+    return [*before.earlier, last]
 
 
 def answers(
@@ -120,7 +139,7 @@ def answers(
 
 
 def tag_of(store: Store, key: str) -> str | None:
-    """Tag of the answers that stopped before training and are now completed; None: none there."""
+    """Tag of a manifest that is replaced by a more complete one; None: there is none."""
     try:
         return store.read_tagged(key)[1]
     except MissingError:

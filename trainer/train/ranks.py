@@ -22,6 +22,7 @@ from torch.distributed.rendezvous import rendezvous
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 from trainer.launch import MEETING_ENV, Place, place_of
+from trainer.pulse import beat
 
 POLL_S = 0.05
 """Between two looks at whether the others have come."""
@@ -97,6 +98,7 @@ class Ranks:
     def _wait(self, keys: list[str]) -> None:
         assert self.store is not None  # noqa: S101 - a rank that is alone waits for nobody
         while not self.store.check(keys):
+            beat()  # whoever is waited for has a watchdog of its own
             if self.stop.wait(POLL_S):
                 message = "stopped while it waited for the other ranks; run again to go on"
                 raise StageError(FailureClass.INTERRUPTED, message)

@@ -3,13 +3,15 @@
 import resource
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 
 import torch
 from peft import PeftModel
 
 from trainer.contract.failures import FailureClass
+from trainer.contract.limit import PartialTraining
 from trainer.contract.request import StageRequest
 from trainer.contract.verdict import OverfittingResult
 from trainer.data.plan import PreparedPlan
@@ -18,6 +20,7 @@ from trainer.model.adapter import base_of, save_adapter
 from trainer.progress import ProgressTracker
 from trainer.store.base import Store
 from trainer.store.manifest import BaseBinding, TrainingSummary
+from trainer.train.allowance import Allowance
 from trainer.train.begin import Splits, begin, notes_on, validation_groups
 from trainer.train.checkpoint import newest_checkpoint, write_checkpoint
 from trainer.train.corpus import mean_loss
@@ -28,6 +31,15 @@ from trainer.train.settings import MAX_TRAIN_PROBE_ROWS, settings_of
 
 ACTIVITY = "training"
 """Name in the progress; its unit is steps."""
+
+
+class Stop(Enum):
+    """Why training ends before its last step."""
+
+    TOLD = "Told"
+    """By a signal: another attempt goes on."""
+    LIMIT = "Limit"
+    """By the run's deadline or budget: what there is is evaluated."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +76,17 @@ def train_adapter(
     progress: ProgressTracker,
     stop: threading.Event,
     clock: Callable[[], float],
+    allowance: Allowance | None = None,
     ranks: Ranks = ALONE,
 ) -> Trained:
     """Train from the furthest checkpoint of any attempt; leaves the best adapter in ``model``.
 
-    Of several ranks the first one writes; each has the adapter in its model.
+    When the allowance is over, what was trained so far is the result, and partial. Of several
+    ranks the first one writes; each has the adapter in its model.
 
     Raises:
-        StageError: INTERRUPTED after ``stop``, with a checkpoint written; DIVERGED.
+        StageError: INTERRUPTED after ``stop``, with a checkpoint written; DIVERGED; the class of
+            the limit, where it allows no step.
         FencedError: a newer attempt has taken over.
     """
     settings = settings_of(request.spec, plan)
@@ -79,9 +94,10 @@ def train_adapter(
     notes = notes_on(training, validation_groups(prepared))
     notes += _resume(training, io)
     _require_same_step(training)
-    _Attempt(training, io, progress, stop, clock).follow()
+    allowed = _remembered(training, allowance)
+    partial = _Attempt(training, io, progress, stop, clock, allowed).follow()
     training.finish()
-    return _leave(training, io, notes, gpus=request.spec.gpus)
+    return _leave(training, io, notes, partial, gpus=request.spec.gpus)
 
 
 def _resume(training: Training, io: TrainIO) -> list[str]:
@@ -106,6 +122,15 @@ def _require_same_step(training: Training) -> None:
         raise StageError(FailureClass.UNAVAILABLE, message)
 
 
+def _remembered(training: Training, allowance: Allowance | None) -> Allowance | None:
+    """With the evaluation's time as an earlier attempt knew it, where this one timed nothing."""
+    if allowance is None:
+        return None
+    known_s = max(training.state.evaluation_s, allowance.evaluation_s)
+    training.state = training.state.model_copy(update={"evaluation_s": known_s})
+    return replace(allowance, evaluation_s=known_s)
+
+
 @dataclass
 class _Attempt:
     """Follows the plan from where the training stands."""
@@ -115,43 +140,83 @@ class _Attempt:
     progress: ProgressTracker
     stop: threading.Event
     clock: Callable[[], float]
+    allowance: Allowance | None = None
 
     def __post_init__(self) -> None:
         self.saved_step, self.saved_at = self.training.state.step, self.clock()
+        self.longest_s = 0.0
 
-    def follow(self) -> None:
-        """To the end; an error says up to which step the work is safe."""
+    def follow(self) -> PartialTraining | None:
+        """To the end, or to the limit; an error says up to which step the work is safe."""
         try:
-            self._follow()
+            self.progress.start(ACTIVITY, len(self.training.steps), done=self.training.state.step)
+            partial = self._follow()
         except StageError as error:
             error.checkpoint_step = self.saved_step
             raise
-
-    def _follow(self) -> None:
-        training = self.training
-        self.progress.start(ACTIVITY, len(training.steps), done=training.state.step)
-        while training.is_evaluation_due or not training.is_finished:
-            self._end_when_told()
-            if training.is_evaluation_due:
-                training.evaluate()
-            else:
-                training.step()
-                self.progress.advance()
-            self._show()
-            self._save_when_due()
         self.progress.finish()
+        return partial
 
-    def _end_when_told(self) -> None:
+    def _follow(self) -> PartialTraining | None:
+        training = self.training
+        while training.is_evaluation_due or not training.is_finished:
+            match self.should_stop():
+                case Stop.TOLD:
+                    raise self._interrupted()
+                case Stop.LIMIT:
+                    return self._ended_by_limit()
+                case None:
+                    self._act()
+        return None
+
+    def should_stop(self) -> Stop | None:
+        """Asked before every action: the one place where it is decided that training ends early.
+
+        What is left to do after the last step is done whatever the limit says. All ranks get the
+        same answer.
+        """
         ranks = self.training.ranks
-        if not ranks.any(self.stop.is_set()):
-            return
+        if ranks.any(self.stop.is_set()):
+            return Stop.TOLD
+        if self.allowance is None or self.training.is_finished:
+            return None
+        return Stop.LIMIT if ranks.any(self.allowance.is_over(self.longest_s)) else None
+
+    def _act(self) -> None:
+        """One evaluation or one optimizer step, and its checkpoint where that is due."""
+        started_s = self.clock()
+        if self.training.is_evaluation_due:
+            self.training.evaluate()
+        else:
+            self.training.step()
+            self.progress.advance()
+        self._show()
+        self._save_when_due()
+        self.longest_s = max(self.longest_s, self.clock() - started_s)
+
+    def _interrupted(self) -> StageError:
         self._save()
-        ranks.any(False)  # nobody ends before the checkpoint is kept
+        self.training.ranks.any(False)  # nobody ends before the checkpoint is kept
         message = (
             f"training was stopped at step {self.training.state.step} of "
             f"{len(self.training.steps)}; the checkpoint is kept and the next attempt goes on there"
         )
-        raise StageError(FailureClass.INTERRUPTED, message)
+        return StageError(FailureClass.INTERRUPTED, message)
+
+    def _ended_by_limit(self) -> PartialTraining:
+        """The checkpoint is what a raised limit trains on from."""
+        assert self.allowance is not None  # noqa: S101 - what ended it
+        limit, step = self.allowance.limit, self.training.state.step
+        assert limit.limit is not None  # noqa: S101 - what ended it
+        if not step:
+            raise limit.error(
+                "there was no time for one optimizer step and the evaluation after it"
+            )
+        if step > self.saved_step:
+            self._save()
+        return PartialTraining(
+            step=step, max_steps=len(self.training.steps), limit=limit.limit.failure
+        )
 
     def _save_when_due(self) -> None:
         if self.clock() - self.saved_at >= self.training.settings.checkpoint_period_s:
@@ -183,9 +248,16 @@ def _tokens_per_second(training: Training) -> float:
     return state.trained_tokens / state.step_seconds if state.step_seconds else 0.0
 
 
-def _leave(training: Training, io: TrainIO, notes: list[str], *, gpus: int) -> Trained:
+def _leave(
+    training: Training,
+    io: TrainIO,
+    notes: list[str],
+    partial: PartialTraining | None,
+    *,
+    gpus: int,
+) -> Trained:
     adapter_dir, metrics_path = io.work / "adapter", io.work / "metrics.jsonl"
-    summary = _summary(training, gpus)
+    summary = _summary(training, gpus).model_copy(update={"partial": partial})
     if training.ranks.is_first:
         save_adapter(training.model, adapter_dir, io.binding)
         metrics_path.write_bytes(training.metrics)

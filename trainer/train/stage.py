@@ -35,6 +35,7 @@ from trainer.judge.gate import not_needed
 from trainer.model.adapter import attach, base_of, load_adapter
 from trainer.model.load import load_base, pick_device, pick_precision
 from trainer.model.threads import pick_threads
+from trainer.pulse import PULSE
 from trainer.sources.base import ResolvedModel
 from trainer.sources.resolve import resolve
 from trainer.stage import StageContext, StageResult, outcome_of
@@ -43,6 +44,8 @@ from trainer.store.fence import Claim
 from trainer.store.manifest import TUNED, ArmAnswer, ForgettingLosses, RunManifest
 from trainer.store.open import open_store
 from trainer.train import publish, together, work
+from trainer.train.allowance import Allowance, evaluation_s
+from trainer.train.checkpoint import has_checkpoint
 from trainer.train.ranks import Ranks, joined
 from trainer.train.run import TrainIO, train_adapter
 
@@ -85,14 +88,14 @@ def train(ctx: StageContext) -> StageResult:
 def train_with(ranks: Ranks, ctx: StageContext, device: str) -> StageResult:
     """The stage's work, as one of its ranks."""
     started_s = time.monotonic()
-    manifest = together.manifest(ranks, ctx)
+    manifest = finished_training(ranks, ctx)
     bench = open_bench(ctx, ranks, device, trained=manifest is not None)
-    answers = base_answers(bench)
+    answers, seconds = base_answers(bench)
     if manifest is None and may_stop(bench, answers):
         if ranks.is_first:
             publish.answers(publication(bench), answers, None, None, seconds_since(started_s))
         return result(bench, None, seconds_since(started_s))
-    model, manifest = adapter_of(bench, manifest)
+    model, manifest = adapter_of(bench, manifest, seconds)
     digest = manifest.adapter_digest
     pick_threads()
     answers[TUNED] = answer_arm(TUNED, base_of(model), bench.examination, adapter_digest=digest)
@@ -100,6 +103,17 @@ def train_with(ranks: Ranks, ctx: StageContext, device: str) -> StageResult:
         losses = forgetting_of(bench, model)
         publish.answers(publication(bench), answers, digest, losses, seconds_since(started_s))
     return result(bench, manifest, seconds_since(started_s))
+
+
+def finished_training(ranks: Ranks, ctx: StageContext) -> RunManifest | None:
+    """The run's adapter; None: there is none, or a partial one, and training goes on.
+
+    What an earlier attempt trained is judged, however little is left for this one.
+    """
+    if has_checkpoint(ctx.store, ctx.request.run_id):
+        ctx.limit.disarm()
+    manifest = together.manifest(ranks, ctx)
+    return manifest if manifest is not None and manifest.partial is None else None
 
 
 def open_bench(ctx: StageContext, ranks: Ranks, device: str, *, trained: bool) -> Bench:
@@ -112,7 +126,8 @@ def open_bench(ctx: StageContext, ranks: Ranks, device: str, *, trained: bool) -
     base = together.base(ranks, lambda: resolve_base(ctx, frozen(request, prepared)))
     renderer = load_renderer(base.path, template_date=prepared.plan.template_date)
     precision = pick_precision(request.spec.training.precision, device)
-    model = load_base(base.path, precision=precision, device=device)
+    with PULSE.silent("loading the base model"):
+        model = load_base(base.path, precision=precision, device=device)
     examination = replace(examine(ctx, prepared, renderer, model, claim), peers=ranks)
     return Bench(ctx, ranks, claim, prepared, base, renderer, model, examination)
 
@@ -174,13 +189,16 @@ def examine(
     )
 
 
-def base_answers(bench: Bench) -> Answers:
-    """The answers of the free arms, then of every base arm that is listed."""
+def base_answers(bench: Bench) -> tuple[Answers, dict[str, float]]:
+    """The answers of the free arms, then of every base arm that is listed, with their seconds."""
     answers = {arm: free_answers(arm, bench.examination) for arm in FREE_ARMS}
+    seconds = {}
     for arm in work.model_arms(bench.ctx.request.spec.evaluation):
         pick_threads()  # the machine may have become busy, or quiet
+        started_s = time.monotonic()
         answers[arm] = answer_arm(arm, bench.model, bench.examination)
-    return answers
+        seconds[arm] = seconds_since(started_s)
+    return answers, seconds
 
 
 def may_stop(bench: Bench, answers: Mapping[str, Sequence[ArmAnswer]]) -> bool:
@@ -193,12 +211,16 @@ def may_stop(bench: Bench, answers: Mapping[str, Sequence[ArmAnswer]]) -> bool:
     return not_needed(scores, groups, evaluation) is not None
 
 
-def adapter_of(bench: Bench, manifest: RunManifest | None) -> tuple[PeftModel, RunManifest]:
+def adapter_of(
+    bench: Bench, manifest: RunManifest | None, seconds: Mapping[str, float]
+) -> tuple[PeftModel, RunManifest]:
     """The model with the run's adapter on: trained now, or as the manifest vouches for it."""
     if manifest is not None:
         directory = together.adapter(bench.ranks, bench.ctx, manifest)
         return load_adapter(bench.model, directory, binding=bench.prepared.plan.base), manifest
     spec = bench.ctx.request.spec
+    parts = work.parts(bench.prepared.plan, spec, len(bench.prepared.test), trained=False)
+    bench.ctx.limit.disarm()  # training ends in time by itself, and its adapter is evaluated
     pick_threads()
     model = attach(bench.model, spec.lora, spec.training.seed)
     trained = train_adapter(
@@ -210,6 +232,7 @@ def adapter_of(bench: Bench, manifest: RunManifest | None) -> tuple[PeftModel, R
         progress=bench.ctx.progress,
         stop=bench.ctx.stop,
         clock=time.monotonic,
+        allowance=Allowance(bench.ctx.limit, evaluation_s(parts, seconds)),
         ranks=bench.ranks,
     )
     published = together.published(
@@ -305,8 +328,17 @@ def result(bench: Bench, manifest: RunManifest | None, wall_s: float) -> StageRe
         trained=manifest is not None,
         generated=True,
         not_needed=manifest is None,
+        **partial_fields(manifest),
     )
     return StageResult(outcome, Details(cost=cost))
+
+
+def partial_fields(manifest: RunManifest | None) -> dict[str, object]:
+    """What is said of a training that a limit ended."""
+    partial = manifest.partial if manifest is not None else None
+    if partial is None:
+        return {}
+    return {"partial": True, "message": f"{partial.text}; raise it to train on from there"}
 
 
 def seconds_since(started_s: float) -> float:

@@ -22,6 +22,9 @@ class TrainState(Wire):
     trained_tokens: int = 0
     seconds: float = Field(default=0, description="Spent in training, over all attempts.")
     step_seconds: float = Field(default=0, description="Of these in optimizer steps.")
+    evaluation_s: float = Field(
+        default=0, description="Estimated time of the tuned arm, by the attempt that timed others."
+    )
     evaluated_step: int = 0
     best_step: int = 0
     best_loss: float | None = None

@@ -88,7 +88,8 @@ def _cells(run: HistoryRun) -> tuple[RenderableType, ...]:
 def _verdict(run: HistoryRun) -> Text:
     if run.verdict is None:
         return Text(f"{run.state}\n", style="dim")
-    return Text(run.verdict.value, style=COLOURS[run.verdict]).append(f"\n{_cost(run)}", "not bold")
+    below = ", ".join(filter(None, ("partial" if run.partial else "", _cost(run))))
+    return Text(run.verdict.value, style=COLOURS[run.verdict]).append(f"\n{below}", "not bold")
 
 
 def _cost(run: HistoryRun) -> str:

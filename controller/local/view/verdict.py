@@ -49,6 +49,8 @@ def verdict_line(judged: Judgement, *, promoted: bool) -> Text:
     """The verdict, what became of the adapter, and why."""
     line = Text()
     line.append(judged.verdict.value, style=COLOURS[judged.verdict])
+    if judged.partial:
+        line.append(" (partial training)")
     if judged.verdict is Verdict.PROMOTE and not promoted:
         line.append(" (not promoted yet)")
     line.append(f": {judged.reason}")

@@ -21,8 +21,6 @@ ASKED = [
     ({"output": {"uri": "file:///o", "merged": True}}, "spec.output.merged"),
     ({"compute": {"nodes": 2}}, "spec.compute.nodes"),
     ({"compute": {"queueName": "gpu"}}, "spec.compute.queueName"),
-    ({"budget": {"maxGpuSeconds": 60}}, "spec.budget.maxGpuSeconds"),
-    ({"activeDeadlineSeconds": 60}, "spec.activeDeadlineSeconds"),
 ]
 
 

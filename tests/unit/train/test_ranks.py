@@ -123,5 +123,11 @@ def test_one_rank_that_is_told_to_stop_stops_both_at_one_step_and_the_first_writ
     assert second["files"] == 0
 
 
+def test_a_limit_that_is_over_on_one_rank_ends_both_at_one_step(both):
+    first, second = (rank.figures()["limited"] for rank in both)
+    assert first == second
+    assert 0 < first["step"] < first["maxSteps"]
+
+
 def test_what_the_first_rank_says_is_what_all_hear(both):
     assert {rank.figures()["said"] for rank in both} == {"by rank 0"}
