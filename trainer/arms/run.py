@@ -172,9 +172,12 @@ class _ArmWork:
 
     @property
     def own(self) -> list[int]:
-        """What is this process's of the batches that are left: the others take turns with it."""
+        """What is this process's of the batches that are left.
+
+        By their numbers in the plan: another process may have finished some before this one looks.
+        """
         peers = self.examination.peers
-        return self.left[peers.rank :: peers.world]
+        return [number for number in self.left if number % peers.world == peers.rank]
 
     def finish(self, model: PreTrainedModel) -> None:
         """Answer this process's batches."""
@@ -218,10 +221,12 @@ class _ArmWork:
         ]
         examination.batches.write(self.key, number, answers)
         self.answers.update((answer.id, answer) for answer in answers)
-        examination.progress.advance(self._round(number))
+        examination.progress.advance(self._turn(number))
 
-    def _round(self, number: int) -> int:
-        """Answers of all processes in the turn that this batch belongs to."""
-        place, world = self.left.index(number), self.examination.peers.world
-        start = place - place % world
-        return sum(len(self.batches[other]) for other in self.left[start : start + world])
+    def _turn(self, number: int) -> int:
+        """Answers that all processes have given meanwhile, as far as one can tell from here."""
+        sizes = {other: len(self.batches[other]) for other in self.left}
+        own = sum(sizes[other] for other in self.own)
+        before = sum(sizes[other] for other in self.own if other < number)
+        after, whole = before + sizes[number], sum(sizes.values())
+        return whole * after // own - whole * before // own

@@ -122,7 +122,7 @@ def test_under_torchrun_only_the_first_rank_has_a_last_word() -> None:
     assert second["TUNEKEEPER_OUTCOME"] == os.devnull
 
 
-Launched = Callable[..., "subprocess.Popen[str]"]
+Launched = Callable[..., "subprocess.Popen[bytes]"]
 
 LISTENING = """
 import os, signal, sys, time, pathlib
@@ -141,11 +141,11 @@ def wait():
 @pytest.fixture
 def launched(tmp_path: Path) -> Iterator[Launched]:
     """Starts a launcher of two ranks that run a body; none of them outlives the test."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[subprocess.Popen[bytes]] = []
 
     def start(
         body: str, grace_s: float = 20.0, listener: int | None = None
-    ) -> "subprocess.Popen[str]":
+    ) -> "subprocess.Popen[bytes]":
         program = (
             "import os, sys\nfrom trainer import launch\n"
             f"rank = [sys.executable, '-S', '-c', {LISTENING + body!r}]\n"
@@ -160,8 +160,7 @@ def launched(tmp_path: Path) -> Iterator[Launched]:
         launcher = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-c", program],
             env={**os.environ, **places},
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
             pass_fds=() if listener is None else (listener,),
         )
@@ -181,10 +180,8 @@ def pids(tmp_path: Path, ranks: Sequence[int]) -> list[int]:
     return [int(file.read_text()) for file in files]
 
 
-def ended(launcher: "subprocess.Popen[str]") -> int:
-    with launcher:
-        launcher.communicate(timeout=60)
-    return launcher.returncode
+def ended(launcher: "subprocess.Popen[bytes]") -> int:
+    return launcher.wait(timeout=30)
 
 
 def test_sigterm_reaches_every_rank_and_the_code_and_word_come_back(
