@@ -71,8 +71,8 @@ RULES: dict[F, Rule] = {
     F.DIVERGED: Rule(
         Policy.NEVER, hint="lower training.learningRate; the last good checkpoint is kept"
     ),
-    F.DEADLINE_EXCEEDED: Rule(Policy.NEVER, hint="raise activeDeadlineSeconds"),
-    F.BUDGET_EXCEEDED: Rule(Policy.NEVER, hint="raise budget.maxGpuSeconds"),
+    F.DEADLINE_EXCEEDED: Rule(Policy.NEVER, users=True, hint="raise activeDeadlineSeconds"),
+    F.BUDGET_EXCEEDED: Rule(Policy.NEVER, users=True, hint="raise budget.maxGpuSeconds"),
     F.SUPERSEDED: Rule(
         Policy.NEVER, hint="something else works on this output; let one of the two finish"
     ),

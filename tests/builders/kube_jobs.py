@@ -114,6 +114,13 @@ def ended(
     return a_pod(phase, containerStatuses=statuses, **fields)
 
 
+def overdue(message: str) -> Pod:
+    """A pod that the kubelet ended at its activeDeadlineSeconds; its stage left this word."""
+    told = {"exitCode": 23, "reason": "Error", "message": message, "finishedAt": at(50)}
+    statuses = [{"name": "stage", "state": {"terminated": told}}]
+    return a_pod("Failed", reason="DeadlineExceeded", containerStatuses=statuses)
+
+
 def waiting(reason: str, message: str = "") -> Pod:
     """A pod whose container cannot start."""
     state = {"waiting": {"reason": reason, "message": message}}

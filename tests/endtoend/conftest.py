@@ -38,7 +38,7 @@ def long_runs(tmp_path_factory, bytecode, tiny_base) -> Iterator[dict[str, "Futu
         return pool.submit(lambda: (desk, work(desk)))
 
     with ThreadPoolExecutor(2) as pool:
-        works = (first, interrupted, not_needed, beaten)
+        works = (first, interrupted, not_needed, beaten, limited)
         yield {work.__name__: started(work) for work in works}
 
 
@@ -68,6 +68,14 @@ def beaten(desk: Desk) -> list[Ended]:
     """The answer of the nearest row has to be beaten, and is not."""
     desk.write_job(evaluation={"arms": [{"name": "ZeroShot"}, {"name": "NearestRow"}]})
     return [desk.tunekeeper("run", "job.yaml", "--fail-unless", "promoted")]
+
+
+def limited(desk: Desk) -> list[Ended]:
+    """A training that would take hours, under a deadline; then a look at what is there."""
+    desk.write_job(training={"epochs": 2000})
+    desk.edit_job("    gpus: 0\n", "    gpus: 0\n  activeDeadlineSeconds: 90\n")
+    ended = desk.tunekeeper("run", "job.yaml", "--output-status", "status.yaml")
+    return [ended, desk.tunekeeper("check", "job.yaml", "--json")]
 
 
 @pytest.fixture(scope="session")

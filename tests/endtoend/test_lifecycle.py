@@ -96,6 +96,21 @@ def test_ctrl_c_while_it_trains_costs_nothing_but_time(first_run: Desk, long_run
     assert here["adapterDigest"] == unbroken["adapterDigest"]
 
 
+def test_a_deadline_ends_training_in_time_for_a_verdict_on_what_there_is(long_runs) -> None:
+    desk, (ended, checked) = long_runs["limited"].result()
+    status = status_of(desk)
+    (manifest,) = desk.documents("runs/*/manifest.json")
+    partial = manifest["training"]["partial"]
+    assert ended.returncode == 0, ended.stderr
+    assert 0 < partial["step"] < partial["maxSteps"]
+    assert reasons(status)["Trained"] == ("True", "Partial")
+    assert status["evaluation"]["partial"]
+    assert float(status["run"]["activeSeconds"]) < 90 + 300
+    assert "(partial training)" in ended.stdout
+    (job,) = json.loads(checked.stdout)["jobs"]
+    assert "Trained" not in reasons(job["status"])
+
+
 def test_a_good_base_model_ends_the_run_before_training(long_runs) -> None:
     desk, (ended,) = long_runs["not_needed"].result()
     (job,) = json.loads(ended.stdout)["jobs"]

@@ -27,6 +27,10 @@ EDITS = (
     {"suspend": False},
     {"quantization": "NF4"},
     {"quantization": "None"},
+    {"activeDeadlineSeconds": 4000},
+    {"activeDeadlineSeconds": 90000},
+    {"activeDeadlineSeconds": None},
+    {"budget": {"maxGpuSeconds": 4000}, "compute": {"gpus": 1}},
 )
 WAITS = (Reason.IMAGE_PULL, Reason.UNSCHEDULABLE)
 OBSTACLES = (*WAITS, Reason.NAME_CONFLICT, Reason.QUOTA_EXCEEDED, Reason.INVALID_SPEC)
@@ -57,11 +61,13 @@ class ModelCluster(RuleBasedStateMachine):
         self.scene = self.scene.passed(seconds)
 
     @precondition(lambda self: self.has_live)
-    @rule(trained=st.booleans(), generated=st.booleans())
-    def a_stage_succeeds(self, trained: bool, generated: bool) -> None:
-        known = {"trained": trained, "generated": generated}
-        is_prepare = self.scene.live.stage is Stage.PREPARE
-        self.scene = self.scene.succeeded(**(known if is_prepare else {}))
+    @rule(trained=st.booleans(), generated=st.booleans(), partial=st.booleans())
+    def a_stage_succeeds(self, trained: bool, generated: bool, partial: bool) -> None:
+        known = {
+            Stage.PREPARE: {"trained": trained, "generated": generated},
+            Stage.TRAIN: {"partial": partial},
+        }
+        self.scene = self.scene.succeeded(**known.get(self.scene.live.stage, {}))
 
     @precondition(lambda self: self.has_live)
     @rule(failure=st.sampled_from(FailureClass), step=st.integers(0, 5))

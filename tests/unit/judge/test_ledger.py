@@ -8,6 +8,7 @@ from builders.judge import span
 from builders.requests import ZERO
 
 from trainer.contract.failures import FailureClass
+from trainer.contract.limit import PartialTraining
 from trainer.contract.spec import Evaluation
 from trainer.data.prepared import open_prepared
 from trainer.errors import StageError
@@ -52,6 +53,14 @@ SECOND = [
 def test_a_look_counts_when_it_is_a_new_chance_to_win(store, fields, split, look):
     ledger.take(store, SPLIT, a_look())
     assert ledger.take(store, split, a_look(**fields)).look == look
+
+
+def test_a_partial_training_is_a_look_of_its_own_and_of_the_same_recipe(store):
+    cut = PartialTraining(step=40, max_steps=100, limit=FailureClass.DEADLINE_EXCEEDED)
+    partial, whole = ledger.looked_at("first", cut), ledger.looked_at("first", None)
+    numbers = [ledger.take(store, SPLIT, a_look(recipe=name)).look for name in (partial, whole)]
+    assert numbers == [1, 2]
+    assert ledger.recipe_of(store, "run-1") == "first"
 
 
 def test_looks_go_on_counting_and_old_ones_keep_their_number(store):

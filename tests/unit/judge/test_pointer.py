@@ -41,6 +41,14 @@ def test_pointing_at_the_adapter_that_is_there_writes_nothing(store):
     assert pointer.read(store) == before
 
 
+def test_a_run_that_trained_on_is_moved_to_and_not_back_to(store):
+    pointer.move(store, adapter("a"), pointer.read(store))
+    further = adapter("a").model_copy(update={"adapter_digest": f"sha256:{'b' * 64}"})
+    moved = pointer.move(store, further, pointer.read(store))
+    assert (moved.sequence, moved.adapter_digest) == (2, further.adapter_digest)
+    assert not moved.back
+
+
 def test_a_pointer_that_moved_meanwhile_stays_where_it_is(store):
     seen = pointer.read(store)
     pointer.move(store, adapter("a"), seen)

@@ -127,3 +127,10 @@ def test_thousands_of_runs_make_a_page_that_says_what_it_leaves_out():
     page = render(History(uri="file:///out", runs=runs))
     assert "2,800 older ones" in words(page).replace("\N{NO-BREAK SPACE}", " ")
     assert page.count("<li class") == MAX_ROWS
+
+
+def test_a_partial_run_is_said_to_be_one():
+    runs = [a_run(1, partial=True, verdict="Promote"), a_run(2, verdict="Promote")]
+    page = words(render(History(uri="file:///o", runs=runs)))
+    assert page.count("✓ Promote partial") == 2  # in the table and in the list
+    assert page.count("✓ Promote") == 4

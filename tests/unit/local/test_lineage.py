@@ -1,5 +1,6 @@
 """history, diff and verify: what the command prints where, and how it ends."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -7,11 +8,15 @@ from pathlib import Path
 import pytest
 from builders.job_files import job_text
 from builders.outputs import AnOutput, better
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from controller import cli
 from controller.local.answers import AnswerError, ask
-from trainer.contract.lineage import History, Verification
+from controller.local.view.history import history_table
+from controller.local.view.verdict import verdict_line
+from trainer.contract.lineage import History, HistoryRun, Verification
+from trainer.contract.verdict import Judgement, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +153,15 @@ def test_a_trainer_that_gives_no_answer_is_our_error(program, code, said):
 def test_the_document_for_programs_has_standard_output_to_itself(tunekeeper, kept):
     ended = tunekeeper("diff", *kept.made, "--output", kept.uri, "--json")
     assert json.loads(ended.stdout)["changes"]["wrongToRight"] == 18
+
+
+def test_a_partial_run_is_said_to_be_one_in_the_history_and_in_its_verdict():
+    runs = [
+        HistoryRun(id="a" * 16, state="Judged", verdict=Verdict.PROMOTE, partial=partial)
+        for partial in (True, False)
+    ]
+    printed = io.StringIO()
+    Console(file=printed, width=100).print(history_table(runs))
+    assert printed.getvalue().count("partial") == 1
+    judged = Judgement(metric="ExactMatch", verdict=Verdict.PROMOTE, reason="so", partial=True)
+    assert str(verdict_line(judged, promoted=True)) == "Promote (partial training): so"

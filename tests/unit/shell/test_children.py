@@ -16,6 +16,7 @@ from builders.kube_jobs import (
     exited,
     job_document,
     labels,
+    overdue,
     pod_document,
     waiting,
     when,
@@ -182,6 +183,15 @@ FAILURES = [
     pytest.param(
         [condition("Failed", reason="BackoffLimitExceeded", message="Job has reached it")], [],
         "Unexpected", "without an exit code", id="a Job that tells nothing",
+    ),
+    pytest.param(
+        [TARGET], [overdue("")],
+        "DeadlineExceeded", "ended at its backstop", id="the pod's deadline, without a word",
+    ),
+    pytest.param(
+        [TARGET],
+        [overdue(word(failure="Interrupted", message="told to stop"))],
+        "DeadlineExceeded", "told to stop", id="the pod's deadline, and what it said to SIGTERM",
     ),
     pytest.param(
         [condition("Failed", reason="DeadlineExceeded", message="Job was active too long")], [],

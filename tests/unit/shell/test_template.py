@@ -1,6 +1,7 @@
 """The Job of an attempt, field by field."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,17 @@ def test_the_job_never_tries_again_by_itself_and_says_how_it_ended() -> None:
     assert {rule["onExitCodes"]["containerName"] for rule in rules[1:]} == {"stage"}
     assert {rule["action"] for rule in rules} == {"FailJob"}
     assert len(rules) <= MAX_POLICY_RULES
+
+
+@pytest.mark.parametrize(("backstop_s", "written"), [(600, 600), (10**12, 2**31 - 1)])
+def test_a_backstop_is_the_pods_own_so_that_a_wait_for_a_node_does_not_count(
+    backstop_s: int, written: int
+) -> None:
+    job, action = asked()
+    limited = job_manifest(job, replace(action, backstop_s=backstop_s), PodSettings())
+    assert pod_of(limited)["activeDeadlineSeconds"] == written
+    assert "activeDeadlineSeconds" not in limited["spec"]
+    assert "activeDeadlineSeconds" not in pod_of(manifest())
 
 
 def test_the_pod_keeps_to_restricted_pod_security() -> None:
