@@ -2,7 +2,8 @@
 
 Other words print what stages left: ``report``, ``collect``, ``history``, ``diff``, ``verify``.
 
-The one place where a stage's failure is caught: it becomes an outcome and an exit code.
+``train --ranks N`` is N processes of that stage, one for each GPU. The one place where a stage's
+failure is caught: it becomes an outcome and an exit code.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
+from trainer import launch
 from trainer import stage as frame
 from trainer.contract.errand import Errand
 from trainer.contract.failures import EXIT_CODES, FailureClass
@@ -49,22 +51,56 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
             from trainer.collect import collect  # noqa: PLC0415 - no stage needs it
 
             return collect(environ)
-        case [name] if name in list(Stage):
-            return run_stage(Stage(name), environ)
+        case [name, *options] if name in list(Stage) and are_of_stage(Stage(name), options):
+            return start_stage(Stage(name), options, environ)
         case [name] if name in list(Errand):
             return run_errand(Errand(name), environ)
         case _:
             stages = "|".join([*Stage, *Errand])
             sys.stderr.write(
-                f"usage: python -m trainer {stages} | collect | report [--html FILE] URI | "
-                "history URI | diff RUN RUN | verify URI\n"
+                f"usage: python -m trainer {stages} | train --ranks N | collect | "
+                "report [--html FILE] URI | history URI | diff RUN RUN | verify URI\n"
             )
             return EXIT_CODES[FailureClass.INVALID_SPEC]
 
 
+def are_of_stage(stage: Stage, options: Sequence[str]) -> bool:
+    """Whether the stage is started like that: only train knows an option."""
+    match options:
+        case []:
+            return True
+        case ["--ranks", count]:
+            return stage is Stage.TRAIN and count.isdecimal()
+        case _:
+            return False
+
+
+def start_stage(stage: Stage, options: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run a stage in this process, or train in several that end as one."""
+    if stage is not Stage.TRAIN:
+        return run_stage(stage, environ)
+    count = int(options[1]) if options else ranks_for(environ)
+    if count <= 1:
+        return run_stage(stage, environ)
+    return launch.launch([sys.executable, "-P", "-m", "trainer", stage], count, environ)
+
+
+def ranks_for(environ: Mapping[str, str]) -> int:
+    """As many as the request wants GPUs and this machine has; one where it has none."""
+    try:
+        gpus = frame.read_request(environ).spec.gpus
+    except StageError:
+        return 1  # the stage says so
+    if gpus <= 1 or launch.place_of(environ) is not None:
+        return 1
+    from torch import cuda  # noqa: PLC0415 - only where GPUs have to be counted
+
+    return max(1, min(gpus, cuda.device_count()))
+
+
 def run_stage(stage: Stage, environ: Mapping[str, str]) -> int:
     """Run one stage from request to outcome."""
-    stop = stop_on_signals()
+    stop, environ = stop_on_signals(), launch.own_environment(environ)
     try:
         request = frame.read_request(environ)
     except StageError as error:
@@ -86,6 +122,7 @@ def attempt(
     stage: Stage, request: StageRequest, environ: Mapping[str, str], stop: threading.Event
 ) -> frame.StageResult:
     """Do the stage's work; every failure becomes a result that names its class."""
+    is_first = launch.is_first(environ)
     try:
         context = frame.open_context(request, environ, stop)
         with (
@@ -93,8 +130,9 @@ def attempt(
             serve_progress(context.progress, environ.get(LISTEN_ENV, DEFAULT_LISTEN)),
             context.limit.armed(),
         ):
-            result = work(stage, context)
-        frame.store_outcome(context.store, result)
+            result = work(stage, context, keeps_word=is_first)
+        if is_first:
+            frame.store_outcome(context.store, result)
     except StageError as error:
         return frame.failed(request, error)
     except OSError as error:
@@ -116,14 +154,15 @@ def standing_still(request: StageRequest, environ: Mapping[str, str]) -> Callabl
     return speak
 
 
-def work(stage: Stage, context: frame.StageContext) -> frame.StageResult:
+def work(stage: Stage, context: frame.StageContext, *, keeps_word: bool) -> frame.StageResult:
     """The stage's work; of a failure the store keeps the word as well, if it can."""
     try:
         return stage_function(stage)(context)
     except FencedError:
         raise  # the claim is another's: not a byte more is written
     except StageError as error:
-        frame.store_failure(context, error)
+        if keeps_word:
+            frame.store_failure(context, error)
         raise
 
 

@@ -61,7 +61,12 @@ class Compute(Wire):
     image: str | None = Field(
         default=None, max_length=512, description="Trainer image instead of the operator's own."
     )
-    gpus: int = Field(default=1, ge=0, le=64, description="GPUs per node; 0 trains on the CPU.")
+    gpus: int = Field(
+        default=1,
+        ge=0,
+        le=64,
+        description="GPUs per node, each with a process of its own; 0 trains on the CPU.",
+    )
     gpu_resource_name: str = Field(
         default="nvidia.com/gpu", max_length=253, description="Resource that a GPU is asked for by."
     )

@@ -9,6 +9,7 @@ from controller.api.finetunejob import KIND, FineTuneJob
 from controller.api.meta import API_VERSION, ObjectMeta
 from controller.core.actions import StartStage
 from controller.core.naming import short_hash
+from controller.shell import ranks
 from controller.shell.environment import environment
 from controller.shell.kinds import (
     ATTEMPT_LABEL,
@@ -79,6 +80,8 @@ class Workload:
     """Where the spec asks for nothing."""
     compute: Compute = field(default_factory=Compute)
     is_train: bool = False
+    ranks: int = 0
+    """Processes of the stage; fewer than two: the one that it is."""
     deadline_s: int | None = None
     """A backstop for work that has no watchdog of its own."""
     backstop_s: int | None = None
@@ -96,14 +99,17 @@ class Owner:
 def job_manifest(job: FineTuneJob, action: StartStage, pods: PodSettings) -> Json:
     """The Job to create for a stage."""
     request = action.request
+    is_train = request.stage is Stage.TRAIN
+    count = job.spec.compute.gpus if is_train else 0
     work = Workload(
         request.stage.value,
         action.image,
         request,
         secrets_of(request.spec),
-        Resources(requests=dict(DEFAULT_REQUESTS[request.stage])),
+        Resources(requests=ranks.requests(DEFAULT_REQUESTS[request.stage], count)),
         job.spec.compute,
-        is_train=request.stage is Stage.TRAIN,
+        is_train=is_train,
+        ranks=count,
         backstop_s=action.backstop_s,
         deadline_s=COLLECT_DEADLINE_S if request.stage is Stage.COLLECT else None,
     )
@@ -206,7 +212,10 @@ def _pod(work: Workload, pods: PodSettings) -> Json:
         "enableServiceLinks": False,
         "securityContext": security,
         "containers": [_container(work, pods)],
-        "volumes": volumes(work.secrets, work.compute.cache_volume_claim),
+        "volumes": [
+            *volumes(work.secrets, work.compute.cache_volume_claim),
+            *ranks.volumes(work.ranks),
+        ],
         **_placement(work),
     }
 
@@ -232,7 +241,7 @@ def _container(work: Workload, pods: PodSettings) -> Json:
         "name": CONTAINER,
         "image": work.image,
         **policy,
-        "command": ["python", "-P", "-m", "trainer", work.command],
+        "command": ["python", "-P", "-m", "trainer", work.command, *ranks.options(work.ranks)],
         "env": environment(
             work.request, work.compute.env, port=pods.progress_port, image=work.image
         ),
@@ -245,7 +254,7 @@ def _container(work: Workload, pods: PodSettings) -> Json:
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
-        "volumeMounts": mounts(work.secrets),
+        "volumeMounts": [*mounts(work.secrets), *ranks.mounts(work.ranks)],
     }
 
 

@@ -22,6 +22,7 @@ from trainer.store.file import FileStore
 from trainer.store.manifest import BaseBinding
 from trainer.train.allowance import Allowance
 from trainer.train.documents import Document
+from trainer.train.ranks import ALONE, Ranks
 from trainer.train.run import Trained, TrainIO, train_adapter
 from trainer.train.settings import settings_of
 
@@ -149,7 +150,12 @@ class Bench:
         return settings_of(request.spec, self.plan).fingerprint(self.plan.split_digests)
 
     def run(
-        self, *, epoch: int = 1, stop: Any = None, allowance: Allowance | None = None
+        self,
+        *,
+        epoch: int = 1,
+        stop: Any = None,
+        allowance: Allowance | None = None,
+        ranks: Ranks = ALONE,
     ) -> Trained:
         """One attempt from a fresh process's point of view."""
         request = a_request(self.root, Stage.TRAIN, spec=a_spec(self.root, **self.spec))
@@ -171,4 +177,5 @@ class Bench:
             stop=stop or threading.Event(),
             clock=self.clock,
             allowance=allowance,
+            ranks=ranks,
         )

@@ -1,12 +1,14 @@
 """One arm's answers to the whole test split, with their scores.
 
 Owns the order of the work: prompts, batches of the fixed plan, what an earlier attempt left, the
-scores. The plan is the same for all arms and does not depend on what is left to do.
+scores. The plan is the same for all arms and does not depend on what is left to do, nor on how
+many processes share the work: each does whole batches and finds the others' in the store.
 """
 
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from transformers import PreTrainedModel
 
@@ -15,7 +17,9 @@ from trainer.arms.free import majority_label, nearest_row
 from trainer.arms.generate import STOP, Decoder, Generated, Pace, generate, pace_for, plan_batches
 from trainer.arms.metrics import score
 from trainer.arms.prompts import PromptRules, arm_prompts, zero_shot
+from trainer.contract.failures import FailureClass
 from trainer.data.prepared import PreparedRow, PreparedRows
+from trainer.errors import StageError
 from trainer.progress import ProgressTracker
 from trainer.store.manifest import TUNED, ArmAnswer
 
@@ -23,6 +27,30 @@ UNLIMITED_CONTEXT = 1 << 20
 """For models without a table of positions."""
 
 FREE_ARMS = {"MajorityLabel": majority_label, "NearestRow": nearest_row}
+
+
+class Peers(Protocol):
+    """The processes that answer together."""
+
+    @property
+    def rank(self) -> int:
+        """Which of them this is, from 0."""
+
+    @property
+    def world(self) -> int:
+        """How many there are."""
+
+    def meet(self, place: str) -> None:
+        """Wait for the others."""
+
+
+class Nobody:
+    """A process that answers by itself."""
+
+    rank, world = 0, 1
+
+    def meet(self, place: str) -> None:
+        """Nobody to wait for."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +64,7 @@ class Examination:
     progress: ProgressTracker
     stop: threading.Event
     pace: Pace | None = None
+    peers: Peers = field(default_factory=Nobody)
     one_line: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -104,6 +133,9 @@ def answer_arm(
     work = _ArmWork.plan(arm, model, examination, adapter_digest)
     examination.progress.start(arm, total=len(examination.test), done=len(work.answers))
     work.finish(model)
+    if examination.peers.world > 1:
+        examination.peers.meet(f"answers of {work.key}")
+        work.gather()
     return [work.answers[row.id] for row in examination.test]
 
 
@@ -117,7 +149,8 @@ class _ArmWork:
     pace: Pace
     batches: list[list[int]]
     answers: dict[str, ArmAnswer]
-    done: frozenset[int]
+    left: list[int]
+    """Batches that no earlier attempt finished."""
 
     @classmethod
     def plan(
@@ -134,12 +167,21 @@ class _ArmWork:
             for number, batch in enumerate(batches)
         }
         answers = {answer.id: answer for kept in found.values() for answer in kept or []}
-        done = frozenset(number for number, kept in found.items() if kept is not None)
-        return cls(arm, key, examination, pace, batches, answers, done)
+        left = [number for number, kept in found.items() if kept is None]
+        return cls(arm, key, examination, pace, batches, answers, left)
+
+    @property
+    def own(self) -> list[int]:
+        """What is this process's of the batches that are left.
+
+        By their numbers in the plan: another process may have finished some before this one looks.
+        """
+        peers = self.examination.peers
+        return [number for number in self.left if number % peers.world == peers.rank]
 
     def finish(self, model: PreTrainedModel) -> None:
-        """Answer the batches that are left."""
-        if len(self.done) == len(self.batches):
+        """Answer this process's batches."""
+        if not self.own:
             return
         examination = self.examination
         rules = examination.rules
@@ -151,7 +193,22 @@ class _ArmWork:
             pace=self.pace,
         )
         prompts = arm_prompts(self.arm, rules, examination.train, examination.test)
-        generate(decoder, prompts, self.batches, self.keep, done=self.done)
+        others = frozenset(range(len(self.batches))).difference(self.own)
+        generate(decoder, prompts, self.batches, self.keep, done=others)
+
+    def gather(self) -> None:
+        """Read what the others answered.
+
+        Raises:
+            StageError: UNAVAILABLE, a batch is not there although its process went on.
+        """
+        for number in set(self.left).difference(self.own):
+            ids = [self.examination.test[at].id for at in self.batches[number]]
+            kept = self.examination.batches.read(self.key, number, ids)
+            if kept is None:
+                message = f"batch {number} of {self.key} is not in the output any more; run again"
+                raise StageError(FailureClass.UNAVAILABLE, message)
+            self.answers.update((answer.id, answer) for answer in kept)
 
     def keep(self, number: int, generated: Sequence[Generated]) -> None:
         """Score a finished batch and store it."""
@@ -164,4 +221,12 @@ class _ArmWork:
         ]
         examination.batches.write(self.key, number, answers)
         self.answers.update((answer.id, answer) for answer in answers)
-        examination.progress.advance(len(answers))
+        examination.progress.advance(self._turn(number))
+
+    def _turn(self, number: int) -> int:
+        """Answers that all processes have given meanwhile, as far as one can tell from here."""
+        sizes = {other: len(self.batches[other]) for other in self.left}
+        own = sum(sizes[other] for other in self.own)
+        before = sum(sizes[other] for other in self.own if other < number)
+        after, whole = before + sizes[number], sum(sizes.values())
+        return whole * after // own - whole * before // own

@@ -13,6 +13,7 @@ from trainer.train.documents import Document, Row, read_documents
 from trainer.train.loop import Training
 from trainer.train.optimizer import adamw
 from trainer.train.plan import Step, plan_steps
+from trainer.train.ranks import Ranks
 from trainer.train.settings import (
     MAX_VALIDATION_ROWS,
     MICRO_TOKENS,
@@ -59,6 +60,7 @@ def begin(
     *,
     plan: PreparedPlan,
     clock: Callable[[], float],
+    ranks: Ranks,
 ) -> Training:
     """A training at step 0.
 
@@ -81,6 +83,7 @@ def begin(
         state=_first_state(base, settings, plan, len(steps)),
         clock=clock,
         can_stop_early=validation_groups(prepared) >= MIN_VALIDATION_GROUPS,
+        ranks=ranks,
     )
 
 

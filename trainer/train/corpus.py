@@ -16,6 +16,8 @@ from trainer.train.batch import Batch, pack, pad
 from trainer.train.documents import Document, shared_prefix
 from trainer.train.loss import hidden_at_sources, logits_head, loss_sum
 from trainer.train.plan import micro_batches
+from trainer.train.ranks import ALONE, Ranks
+from trainer.train.shares import shares
 
 PROBE_TOKENS = 8
 _TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}
@@ -43,6 +45,13 @@ class Corpus:
             beat()
             documents = [self.documents[i] for i in part]
             yield pack(documents, self.prefix) if self.packs else pad(documents)
+
+    def share(self, members: Sequence[int], ranks: Ranks) -> Sequence[int]:
+        """The members that this rank computes; all of them where it is alone."""
+        if ranks.world == 1:
+            return members
+        own = [length - self.prefix for length in self.lengths]
+        return shares(members, own, world=ranks.world)[ranks.rank]
 
     def targets(self, members: Sequence[int]) -> int:
         """Supervised tokens of the members."""
@@ -102,10 +111,9 @@ def check_head(model: PreTrainedModel, each: Document) -> None:
 
 
 @torch.no_grad()
-def mean_loss(model: PreTrainedModel, corpus: Corpus, limit: int) -> float:
-    """Nats per supervised token over a whole corpus."""
+def mean_loss(model: PreTrainedModel, corpus: Corpus, limit: int, ranks: Ranks = ALONE) -> float:
+    """Nats per supervised token over a whole corpus, which the ranks read together."""
     members = range(len(corpus.documents))
-    losses = [
-        loss_sum(model, batch.to(model.device)).item() for batch in corpus.batches(members, limit)
-    ]
-    return sum(losses) / max(1, corpus.targets(members))
+    batches = corpus.batches(corpus.share(members, ranks), limit)
+    losses = [loss_sum(model, batch.to(model.device)).item() for batch in batches]
+    return ranks.total(sum(losses))[0] / max(1, corpus.targets(members))

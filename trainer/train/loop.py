@@ -22,6 +22,7 @@ from trainer.train.corpus import Corpus, mean_loss
 from trainer.train.loss import loss_sum
 from trainer.train.optimizer import clip, moments, restore_moments, set_rate
 from trainer.train.plan import Step, evaluation_steps
+from trainer.train.ranks import ALONE, Ranks
 from trainer.train.schedule import rate_factor
 from trainer.train.settings import TrainSettings
 from trainer.train.state import TrainState
@@ -42,6 +43,7 @@ class Training:
     state: TrainState
     clock: Callable[[], float]
     can_stop_early: bool = True
+    ranks: Ranks = ALONE
     best: dict[str, Tensor] = field(default_factory=dict)
     metrics: bytearray = field(default_factory=bytearray)
     train_loss: float | None = None
@@ -90,7 +92,7 @@ class Training:
 
     def evaluate(self) -> None:
         """Validation loss of the adapter as it is; keeps the adapter if it is the best so far."""
-        loss = mean_loss(base_of(self.model), self.validation, self.state.micro_tokens)
+        loss = mean_loss(base_of(self.model), self.validation, self.state.micro_tokens, self.ranks)
         self._require_finite(loss)
         best = self.state.best_loss
         is_gain = best is None or loss < best - self.settings.min_delta
@@ -137,21 +139,30 @@ class Training:
     def _accumulate(self, step: Step) -> float:
         """Gradients of the mean loss over the step's supervised tokens.
 
-        When the GPU's memory runs out the step's gradients are dropped and it is done again in
-        smaller parts; the sum, and so the gradient, stays the same.
+        When the GPU's memory runs out, on any rank, the step's gradients are dropped and it is done
+        again in smaller parts; the sum, and so the gradient, stays the same.
         """
         while True:
-            try:
-                return self._backward(step)
-            except torch.OutOfMemoryError:
-                self.optimizer.zero_grad(set_to_none=True)
+            loss = self._backward_if_it_fits(step)
+            total, failures = self.ranks.total(loss or 0.0, float(loss is None))
+            if not failures:
+                self.ranks.sum_gradients(self.parameters.values())
+                return total
+            self.optimizer.zero_grad(set_to_none=True)
             self._halve_micro_tokens()
+
+    def _backward_if_it_fits(self, step: Step) -> float | None:
+        try:
+            return self._backward(step)
+        except torch.OutOfMemoryError:
+            return None
 
     def _backward(self, step: Step) -> float:
         base, total = base_of(self.model), max(1, self.train.targets(step.documents))
-        loss = 0.0
+        members, loss = self.train.share(step.documents, self.ranks), 0.0
+        self.ranks.seed_noise(self.settings.seed, self.state.step)
         with _AdapterDropout(self.model, self.settings.dropout):
-            for batch in self.train.batches(step.documents, self.state.micro_tokens):
+            for batch in self.train.batches(members, self.state.micro_tokens):
                 part = loss_sum(base, batch.to(base.device)) / total
                 part.backward()  # type: ignore[no-untyped-call]
                 loss += part.item()

@@ -26,6 +26,7 @@ from trainer.train.checkpoint import newest_checkpoint, write_checkpoint
 from trainer.train.corpus import mean_loss
 from trainer.train.lineage import library_versions
 from trainer.train.loop import Training
+from trainer.train.ranks import ALONE, Ranks
 from trainer.train.settings import MAX_TRAIN_PROBE_ROWS, settings_of
 
 ACTIVITY = "training"
@@ -76,10 +77,12 @@ def train_adapter(
     stop: threading.Event,
     clock: Callable[[], float],
     allowance: Allowance | None = None,
+    ranks: Ranks = ALONE,
 ) -> Trained:
     """Train from the furthest checkpoint of any attempt; leaves the best adapter in ``model``.
 
-    When the allowance is over, what was trained so far is the result, and partial.
+    When the allowance is over, what was trained so far is the result, and partial. Of several
+    ranks the first one writes; each has the adapter in its model.
 
     Raises:
         StageError: INTERRUPTED after ``stop``, with a checkpoint written; DIVERGED; the class of
@@ -87,9 +90,10 @@ def train_adapter(
         FencedError: a newer attempt has taken over.
     """
     settings = settings_of(request.spec, plan)
-    training = begin(model, prepared, settings, plan=plan, clock=clock)
+    training = begin(model, prepared, settings, plan=plan, clock=clock, ranks=ranks)
     notes = notes_on(training, validation_groups(prepared))
     notes += _resume(training, io)
+    _require_same_step(training)
     allowed = _remembered(training, allowance)
     partial = _Attempt(training, io, progress, stop, clock, allowed).follow()
     training.finish()
@@ -104,6 +108,18 @@ def _resume(training: Training, io: TrainIO) -> list[str]:
         return notes
     training.thaw(checkpoint)
     return [*notes, f"Training went on from the checkpoint of step {training.state.step}."]
+
+
+def _require_same_step(training: Training) -> None:
+    """Each rank reads the checkpoint itself; one that read another one would train another model.
+
+    Raises:
+        StageError: they did.
+    """
+    step, ranks = training.state.step, training.ranks
+    if ranks.largest(step) != -ranks.largest(-step):
+        message = "the ranks read checkpoints of different steps; the output changed meanwhile"
+        raise StageError(FailureClass.UNAVAILABLE, message)
 
 
 def _remembered(training: Training, allowance: Allowance | None) -> Allowance | None:
@@ -156,13 +172,15 @@ class _Attempt:
     def should_stop(self) -> Stop | None:
         """Asked before every action: the one place where it is decided that training ends early.
 
-        What is left to do after the last step is done whatever the limit says.
+        What is left to do after the last step is done whatever the limit says. All ranks get the
+        same answer.
         """
-        if self.stop.is_set():
+        ranks = self.training.ranks
+        if ranks.any(self.stop.is_set()):
             return Stop.TOLD
         if self.allowance is None or self.training.is_finished:
             return None
-        return Stop.LIMIT if self.allowance.is_over(self.longest_s) else None
+        return Stop.LIMIT if ranks.any(self.allowance.is_over(self.longest_s)) else None
 
     def _act(self) -> None:
         """One evaluation or one optimizer step, and its checkpoint where that is due."""
@@ -178,6 +196,7 @@ class _Attempt:
 
     def _interrupted(self) -> StageError:
         self._save()
+        self.training.ranks.any(False)  # nobody ends before the checkpoint is kept
         message = (
             f"training was stopped at step {self.training.state.step} of "
             f"{len(self.training.steps)}; the checkpoint is kept and the next attempt goes on there"
@@ -204,6 +223,8 @@ class _Attempt:
             self._save()
 
     def _save(self) -> None:
+        if not self.training.ranks.is_first:
+            return
         self.io.check_claim()
         write_checkpoint(self.io.store, self.io.run_id, self.io.epoch, self.training.freeze())
         self.saved_step, self.saved_at = self.training.state.step, self.clock()
@@ -237,8 +258,9 @@ def _leave(
 ) -> Trained:
     adapter_dir, metrics_path = io.work / "adapter", io.work / "metrics.jsonl"
     summary = _summary(training, gpus).model_copy(update={"partial": partial})
-    save_adapter(training.model, adapter_dir, io.binding)
-    metrics_path.write_bytes(training.metrics)
+    if training.ranks.is_first:
+        save_adapter(training.model, adapter_dir, io.binding)
+        metrics_path.write_bytes(training.metrics)
     return Trained(adapter_dir, metrics_path, summary, notes)
 
 
@@ -252,7 +274,7 @@ def _summary(training: Training, gpus: int) -> TrainingSummary:
         trained_tokens=state.trained_tokens,
         trainable_parameters=sum(each.numel() for each in training.parameters.values()),
         precision=state.precision,
-        peak_memory_bytes=peak_memory_bytes(),
+        peak_memory_bytes=int(training.ranks.largest(peak_memory_bytes())),
         versions=library_versions(),
     )
 
@@ -264,7 +286,7 @@ def _overfitting(training: Training) -> OverfittingResult:
     return OverfittingResult(
         best_validation_loss=state.best_loss,
         last_validation_loss=state.last_loss,
-        train_loss=mean_loss(base_of(training.model), probe, state.micro_tokens),
+        train_loss=mean_loss(base_of(training.model), probe, state.micro_tokens, training.ranks),
         best_step=state.best_step,
         steps=state.step,
         stopped_early=state.stopped_early,
@@ -272,7 +294,7 @@ def _overfitting(training: Training) -> OverfittingResult:
 
 
 def peak_memory_bytes() -> int:
-    """Largest memory of the GPU, or of this process where there is none."""
+    """Largest memory of this rank's GPU, or of this process where there is none."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

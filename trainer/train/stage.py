@@ -1,12 +1,14 @@
 """The train stage: base arms, training, tuned arm, forgetting, manifests.
 
 Owns the order of the work and what is skipped because an earlier attempt did it. It never moves
-the pointer: that is the judge's.
+the pointer: that is the judge's. Where several ranks train, all of them come by here and the first
+one writes.
 """
 
+import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from peft import PeftModel
 from transformers import PreTrainedModel
@@ -27,7 +29,7 @@ from trainer.contract.outcome import Cost, Details
 from trainer.contract.request import StageRequest
 from trainer.contract.source import PinnedModel
 from trainer.data.chat import Renderer, load_renderer
-from trainer.data.prepared import Prepared, open_prepared
+from trainer.data.prepared import Prepared
 from trainer.errors import StageError
 from trainer.judge.gate import not_needed
 from trainer.model.adapter import attach, base_of, load_adapter
@@ -38,18 +40,20 @@ from trainer.sources.base import ResolvedModel
 from trainer.sources.resolve import resolve
 from trainer.stage import StageContext, StageResult, outcome_of
 from trainer.store.base import MissingError
-from trainer.store.checked import read_manifest
-from trainer.store.fence import Claim, take_claim
+from trainer.store.fence import Claim
 from trainer.store.manifest import TUNED, ArmAnswer, ForgettingLosses, RunManifest
 from trainer.store.open import open_store
-from trainer.train import publish, work
+from trainer.train import publish, together, work
 from trainer.train.allowance import Allowance, evaluation_s
 from trainer.train.checkpoint import has_checkpoint
+from trainer.train.ranks import Ranks, joined
 from trainer.train.run import TrainIO, train_adapter
 
 Answers = dict[str, list[ArmAnswer]]
 
 BASE = "read base"
+PATIENCE = 2.0
+"""Times ``training.stallSeconds`` that ranks wait at a sum: who stalls may say so first."""
 BASE_SHARE = 0.02
 """Of the stage's work; a download through a thin line takes more, and shows its own bytes."""
 
@@ -59,6 +63,7 @@ class Bench:
     """Everything of a run that is open while the stage works."""
 
     ctx: StageContext
+    ranks: Ranks
     claim: Claim
     prepared: Prepared
     base: ResolvedModel
@@ -74,48 +79,57 @@ def train(ctx: StageContext) -> StageResult:
         StageError: INTERRUPTED with a checkpoint kept; DIVERGED; anything of the store.
         FencedError: a newer attempt has taken the run over.
     """
+    device = pick_device(ctx.request.spec.gpus)
+    limit_s = PATIENCE * ctx.request.spec.training.stall_seconds
+    with joined(os.environ, device=device, timeout_s=limit_s, stop=ctx.stop) as ranks:
+        return train_with(ranks, ctx, device)
+
+
+def train_with(ranks: Ranks, ctx: StageContext, device: str) -> StageResult:
+    """The stage's work, as one of its ranks."""
     started_s = time.monotonic()
-    manifest = finished_training(ctx)
-    bench = open_bench(ctx, trained=manifest is not None)
+    manifest = finished_training(ranks, ctx)
+    bench = open_bench(ctx, ranks, device, trained=manifest is not None)
     answers, seconds = base_answers(bench)
     if manifest is None and may_stop(bench, answers):
-        publish.answers(publication(bench), answers, None, None, seconds_since(started_s))
+        if ranks.is_first:
+            publish.answers(publication(bench), answers, None, None, seconds_since(started_s))
         return result(bench, None, seconds_since(started_s))
     model, manifest = adapter_of(bench, manifest, seconds)
     digest = manifest.adapter_digest
     pick_threads()
     answers[TUNED] = answer_arm(TUNED, base_of(model), bench.examination, adapter_digest=digest)
-    losses = forgetting_of(bench, model)
-    publish.answers(publication(bench), answers, digest, losses, seconds_since(started_s))
+    if ranks.is_first:  # a text of a minute: the others would wait for it or end, and so they end
+        losses = forgetting_of(bench, model)
+        publish.answers(publication(bench), answers, digest, losses, seconds_since(started_s))
     return result(bench, manifest, seconds_since(started_s))
 
 
-def finished_training(ctx: StageContext) -> RunManifest | None:
+def finished_training(ranks: Ranks, ctx: StageContext) -> RunManifest | None:
     """The run's adapter; None: there is none, or a partial one, and training goes on.
 
     What an earlier attempt trained is judged, however little is left for this one.
     """
     if has_checkpoint(ctx.store, ctx.request.run_id):
         ctx.limit.disarm()
-    manifest = read_manifest(ctx.store, ctx.request.run_id)
+    manifest = together.manifest(ranks, ctx)
     return manifest if manifest is not None and manifest.partial is None else None
 
 
-def open_bench(ctx: StageContext, *, trained: bool) -> Bench:
+def open_bench(ctx: StageContext, ranks: Ranks, device: str, *, trained: bool) -> Bench:
     """Take the run's claim, open its data and load its base model."""
     request = ctx.request
-    claim = take_claim(ctx.store, request.run_id, request, pod_uid=ctx.pod_uid)
-    prepared = open_prepared(ctx.store, request.run_id, ctx.work / "prepared")
+    claim = together.claim(ranks, ctx)
+    prepared = together.prepared(ranks, ctx)
     parts = work.parts(prepared.plan, request.spec, len(prepared.test), trained=trained)
     ctx.progress.plan([base_part(parts), *parts])
-    base = resolve_base(ctx, frozen(request, prepared))
+    base = together.base(ranks, lambda: resolve_base(ctx, frozen(request, prepared)))
     renderer = load_renderer(base.path, template_date=prepared.plan.template_date)
-    device = pick_device(request.spec.gpus)
     precision = pick_precision(request.spec.training.precision, device)
     with PULSE.silent("loading the base model"):
         model = load_base(base.path, precision=precision, device=device)
-    examination = examine(ctx, prepared, renderer, model, claim)
-    return Bench(ctx, claim, prepared, base, renderer, model, examination)
+    examination = replace(examine(ctx, prepared, renderer, model, claim), peers=ranks)
+    return Bench(ctx, ranks, claim, prepared, base, renderer, model, examination)
 
 
 def frozen(request: StageRequest, prepared: Prepared) -> PinnedModel:
@@ -202,7 +216,7 @@ def adapter_of(
 ) -> tuple[PeftModel, RunManifest]:
     """The model with the run's adapter on: trained now, or as the manifest vouches for it."""
     if manifest is not None:
-        directory = publish.fetch_adapter(bench.ctx.store, manifest, bench.ctx.work / "adapter")
+        directory = together.adapter(bench.ranks, bench.ctx, manifest)
         return load_adapter(bench.model, directory, binding=bench.prepared.plan.base), manifest
     spec = bench.ctx.request.spec
     parts = work.parts(bench.prepared.plan, spec, len(bench.prepared.test), trained=False)
@@ -219,8 +233,12 @@ def adapter_of(
         stop=bench.ctx.stop,
         clock=time.monotonic,
         allowance=Allowance(bench.ctx.limit, evaluation_s(parts, seconds)),
+        ranks=bench.ranks,
     )
-    return model, publish.adapter(publication(bench), trained)
+    published = together.published(
+        bench.ranks, lambda: publish.adapter(publication(bench), trained)
+    )
+    return model, published
 
 
 def train_io(bench: Bench) -> TrainIO:

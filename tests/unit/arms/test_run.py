@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import pytest
 from builders.arms import a_model, a_row, rules
@@ -183,3 +184,38 @@ def test_every_row_of_a_prepared_split_is_read(tmp_path):
 
 def test_the_context_is_what_the_model_has_positions_for():
     assert context_tokens(a_model()) == 256
+
+
+class Peer:
+    """One of two processes; what the other does meanwhile is done when they meet."""
+
+    world = 2
+
+    def __init__(self, rank, meanwhile=lambda: None):
+        self.rank = rank
+        self.meanwhile = meanwhile
+
+    def meet(self, _place):
+        self.meanwhile()
+
+
+def test_two_processes_answer_each_batch_once_and_both_have_all_answers(examine, answered):
+    alone = answer_arm("ZeroShot", a_model(), examine(generation="sha256:" + "00" * 32))
+    answered.clear()
+    second = replace(examine(), peers=Peer(1))
+    others = []
+
+    def late():  # when it looks, the first process has finished its batches
+        others.extend(answer_arm("ZeroShot", a_model(), second))
+
+    first = replace(examine(), peers=Peer(0, late))
+    assert answer_arm("ZeroShot", a_model(), first) == alone == others
+    assert sorted(answered) == [1, 3, 3]
+    assert [(done(each).done, done(each).total) for each in (first, second)] == [(7, 7), (7, 7)]
+
+
+def test_an_answer_that_a_peer_did_not_leave_is_asked_for_again(examine):
+    first = replace(examine(), peers=Peer(0))
+    with pytest.raises(StageError, match="run again") as caught:
+        answer_arm("ZeroShot", a_model(), first)
+    assert caught.value.failure is FailureClass.UNAVAILABLE

@@ -4,7 +4,7 @@ import errno
 import json
 
 import pytest
-from builders.requests import a_request
+from builders.requests import a_request, a_spec
 
 from trainer import __main__ as command
 from trainer import stage as frame
@@ -188,3 +188,52 @@ def test_a_message_in_any_script_leaves_the_outcome_readable(tmp_path):
     told = Outcome.model_validate_json(first)
     assert told.failure is FailureClass.NOT_FOUND
     assert told.message.startswith("数据在哪里")
+
+
+RANKS = [
+    pytest.param(0, 8, 1, id="the CPU is one process"),
+    pytest.param(1, 8, 1, id="one GPU of many"),
+    pytest.param(4, 8, 4, id="four GPUs of eight"),
+    pytest.param(4, 2, 2, id="no more than there are"),
+    pytest.param(4, 0, 1, id="a machine without GPUs"),
+]
+
+
+def asking_for(gpus, root):
+    """The environment of a train stage."""
+    request = a_request(root, Stage.TRAIN, spec=a_spec(root, gpus=gpus))
+    return {"TUNEKEEPER_REQUEST": request.model_dump_json()}
+
+
+@pytest.mark.parametrize(("gpus", "present", "ranks"), RANKS)
+def test_train_has_a_rank_for_each_gpu_that_is_wanted_and_there(
+    monkeypatch, tmp_path, gpus, present, ranks
+):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: present)
+    assert command.ranks_for(asking_for(gpus, tmp_path)) == ranks
+
+
+def test_a_rank_starts_no_ranks(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 8)
+    place = {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
+    assert command.ranks_for(asking_for(4, tmp_path) | place) == 1
+
+
+def test_a_request_that_cannot_be_read_is_one_process_which_says_so(capsys):
+    assert command.ranks_for({}) == 1
+    assert command.main(["train"], {}) == EXIT_CODES[FailureClass.INVALID_SPEC]
+    assert "TUNEKEEPER_REQUEST is not set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["judge", "--ranks", "2"], id="of another stage"),
+        pytest.param(["train", "--ranks"], id="without a number"),
+        pytest.param(["train", "--ranks", "two"], id="no number"),
+        pytest.param(["train", "--ranks", "2", "3"], id="two numbers"),
+    ],
+)
+def test_ranks_are_asked_for_in_one_way(capsys, words):
+    assert command.main(words, {}) == EXIT_CODES[FailureClass.INVALID_SPEC]
+    assert "usage: python -m trainer" in capsys.readouterr().err

@@ -189,7 +189,7 @@ ASKED = {"requests": {"cpu": 4, GPU: 9}, "limits": {"memory": "16Gi", GPU: 9}}
         pytest.param(
             "train",
             {"gpus": 2},
-            {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {GPU: 2}},
+            {"requests": {"cpu": "2", "memory": "9216Mi"}, "limits": {GPU: 2}},
             id="train on two GPUs",
         ),
         pytest.param(
