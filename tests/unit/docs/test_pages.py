@@ -12,12 +12,10 @@ from controller.core.conditions import TABLE, State
 from controller.core.failures import RULES, Policy
 from controller.core.watching.conditions import TABLE as WATCHED
 from controller.core.watching.failures import REMEDIES
-from controller.settings import OperatorSettings, env_of
 from trainer.contract.failures import FailureClass
 
 ROOT = Path(__file__).parents[3]
 CONDITIONS = (ROOT / "docs/conditions.md").read_text(encoding="utf-8")
-INSTALL = (ROOT / "docs/install.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 REASON_TITLES = (
@@ -98,19 +96,6 @@ def test_every_failure_class_is_said_to_be_retried_as_it_is(failure):
         return
     table = {row[0].strip("`"): row for row in rows(section(CONDITIONS, "Why a run failed"))}
     assert table[failure.value][2] == RETRIED[policy]
-
-
-def test_the_settings_are_those_of_the_operator():
-    assert rows(section(INSTALL, "Settings")) == [
-        [f"`{env_of(row.name)}`", f"`{shown(row.default)}`", row.metadata["help"]]
-        for row in dataclasses.fields(OperatorSettings)
-    ]
-
-
-def shown(default: object) -> str:
-    if isinstance(default, float):
-        return f"{default:g}"
-    return str(default) or '""'
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
