@@ -33,6 +33,7 @@ from controller.shell.metrics import Metrics
 from controller.shell.records import Job, JobObject, Pod, PodList
 from controller.shell.refusals import being_deleted, name_conflict, refusal_of, still_ending
 from controller.shell.template import PodSettings, job_manifest
+from controller.shell.whereabouts import where_of_child
 from trainer.contract.request import Stage
 
 log = logging.getLogger(__name__)
@@ -128,9 +129,9 @@ class Applier:
                 raise
             return  # another object has the name by now; ours is gone
         self.metrics.write("delete", "Job")
-        log.info(
-            "deleted Job %s: %s", meta.name, action.why, extra=_owner(scene.stored, self.resource)
-        )
+        owner = scene.stored.metadata
+        where = where_of_child(f"{owner.namespace}/{owner.name}", job)
+        log.info("deleted Job %s: %s", meta.name, action.why, extra=where)
         self.ledger.deleted(job)
 
     async def _start(self, scene: Scene, birth: Birth) -> Obstacle | None:
@@ -263,8 +264,3 @@ def errand_birth(action: StartErrand, wanted: Manifest) -> Birth:
         is_first=request.number == 1,
         place={"basemodel": base, "number": request.number},
     )
-
-
-def _owner(stored: JobObject, resource: Resource) -> Mapping[str, str]:
-    field = "job" if resource is FINETUNEJOBS else "basemodel"
-    return {field: f"{stored.metadata.namespace}/{stored.metadata.name}"}

@@ -27,6 +27,8 @@ from controller.kube.workqueue import WorkQueue
 from controller.settings import OperatorSettings
 from controller.shell.apply import Applier
 from controller.shell.basemodels import BaseModelObserver, BaseModelWork
+from controller.shell.clientmetrics import Requests
+from controller.shell.controllermetrics import CONTROLLERS
 from controller.shell.ended import EndedPods
 from controller.shell.glance import StatusGlance, glance_at_status, owner_key_of, owner_uid_of
 from controller.shell.health import Health, serve_health
@@ -46,6 +48,7 @@ from controller.shell.slots import Place, Slots, is_pausing
 from controller.shell.template import PodSettings
 from controller.shell.waits import Waits
 from controller.shell.watches import Watches
+from controller.shell.whereabouts import where_of_base, where_of_job
 from controller.shell.work import ObservedT, Work
 from controller.shell.workers import Workers
 from trainer.contract.request import Stage
@@ -69,12 +72,11 @@ class Operator:
 
     def __init__(self, client: Client, settings: OperatorSettings, identity: str) -> None:
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(settings.lease_name)
+        self.metrics.registry.register(Requests(client))
         self._relists: dict[str, int] = {}
-        self.queue: WorkQueue[Key] = WorkQueue(base_s=RETRY_BASE_S, cap_s=settings.requeue_cap_s)
-        self.base_queue: WorkQueue[Key] = WorkQueue(
-            base_s=RETRY_BASE_S, cap_s=settings.requeue_cap_s
-        )
+        self.queue = self._new_queue(CONTROLLERS[0])
+        self.base_queue = self._new_queue(CONTROLLERS[1])
         self.ledger = Ledger(time.monotonic)
         self.ended = EndedPods()
         self.limits = Limits(
@@ -108,9 +110,21 @@ class Operator:
             retry_s=settings.lease_retry_s,
         )
         jobs, bases = self._reconciler(client), self._base_reconciler(client)
-        self.workers = Workers(self.queue, jobs.reconcile, self.metrics, settings.workers)
+        self.workers = Workers(
+            self.queue,
+            jobs.reconcile,
+            self.metrics,
+            settings.workers,
+            CONTROLLERS[0],
+            lambda key: where_of_job(key, jobs.work.observer.stored(key)),
+        )
         self.base_workers = Workers(
-            self.base_queue, bases.reconcile, self.metrics, settings.workers, "basemodel"
+            self.base_queue,
+            bases.reconcile,
+            self.metrics,
+            settings.workers,
+            CONTROLLERS[1],
+            lambda key: where_of_base(key, bases.work.observer.stored(key)),
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -230,14 +244,15 @@ class Operator:
         }
 
     def _render_metrics(self) -> bytes:
-        self.metrics.set_queue_depth("finetunejob", len(self.queue))
-        self.metrics.set_queue_depth("basemodel", len(self.base_queue))
         for name, reflector in self.watches.named().items():
             self.metrics.set_watch_age(name, reflector.seconds_since_contact())
-            for _ in range(reflector.relists - self._relists.get(name, 0)):
-                self.metrics.relisted(name)
+            self.metrics.relisted(name, reflector.relists - self._relists.get(name, 0))
             self._relists[name] = reflector.relists
         return self.metrics.render()
+
+    def _new_queue(self, name: str) -> WorkQueue[Key]:
+        meter = self.metrics.queues.meter(name)
+        return WorkQueue(base_s=RETRY_BASE_S, cap_s=self.settings.requeue_cap_s, meter=meter)
 
     def _reconciler(
         self, client: Client
