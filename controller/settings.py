@@ -118,6 +118,11 @@ class OperatorSettings:
         10.0, "seconds of failed renewals after which the leader gives up", _above_zero
     )
     lease_retry_s: float = _setting(2.0, "seconds between two tries at the Lease", _above_zero)
+    loop_stall_s: float = _setting(
+        10.0,
+        "seconds that the event loop may stand still before its stack is logged",
+        _above_zero,
+    )
     kubeconfig: str = _setting("", "path of a kubeconfig; empty: KUBECONFIG, else the pod's own")
     log_level: str = _setting("info", "least level that is logged", _one_of(*LOG_LEVELS))
 

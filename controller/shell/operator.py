@@ -42,6 +42,7 @@ from controller.shell.observe import Observer
 from controller.shell.pods import is_over
 from controller.shell.progress import Poller, Target
 from controller.shell.publish import Publisher
+from controller.shell.pulse import LoopMetrics, Pulse, Watchdog
 from controller.shell.reconcile import Reconciler
 from controller.shell.records import JobObject, Pod
 from controller.shell.slots import Place, Slots, is_pausing
@@ -74,6 +75,7 @@ class Operator:
         self.settings = settings
         self.metrics = Metrics(settings.lease_name)
         self.metrics.registry.register(Requests(client))
+        self.pulse = Pulse(settings.loop_stall_s, LoopMetrics(self.metrics.registry))
         self._relists: dict[str, int] = {}
         self.queue = self._new_queue(CONTROLLERS[0])
         self.base_queue = self._new_queue(CONTROLLERS[1])
@@ -145,9 +147,11 @@ class Operator:
                 asyncio.create_task(reflector.run()) for reflector in self.watches.named().values()
             ]
             telling = asyncio.create_task(self.events.run())
-            for task in (telling, *watching):
+            beating = asyncio.create_task(self.pulse.run())
+            stack.enter_context(Watchdog(self.pulse))
+            for task in (telling, beating, *watching):
                 stack.push_async_callback(_cancelled, task)
-            await self._lead_until(stop, [telling, *watching])
+            await self._lead_until(stop, [telling, beating, *watching])
 
     async def _lead_until(self, stop: asyncio.Event, essential: list[asyncio.Task[None]]) -> None:
         leading = asyncio.create_task(self.elector.run(self._lead))
@@ -235,7 +239,9 @@ class Operator:
         return Target(key, speaker, pod.status.pod_ip)
 
     def _health(self) -> Health:
-        return Health(self.watches.have_synced, self._silences_s, self._render_metrics)
+        return Health(
+            self.watches.have_synced, self._silences_s, self._render_metrics, self.pulse.lost_s
+        )
 
     def _silences_s(self) -> dict[str, float]:
         return {
