@@ -44,6 +44,8 @@ GOOD_WATCH_S = 30.0
 MAX_FAILURES = 3
 
 OnChange = Callable[[T | None, T | None], None]
+OnAccess = Callable[[str | None, ApiError | None], None]
+"""Of a namespace, None for all: it was listed, or the server refused to show it."""
 
 
 class Scope(Generic[T]):
@@ -59,11 +61,13 @@ class Scope(Generic[T]):
         label_selector: str,
         store: Store[T],
         on_change: OnChange[T],
+        on_access: OnAccess,
         backoff: Backoff,
         silence_s: float,
         clock: Callable[[], float],
     ) -> None:
         self.is_synced = asyncio.Event()
+        self.is_settled = asyncio.Event()  # listed once, or refused for want of rights
         self.relists = 0
         self._client = client
         self._resource = resource
@@ -72,6 +76,7 @@ class Scope(Generic[T]):
         self._reader = ObjectReader(type_, resource.plural)
         self._store = store
         self._on_change = on_change
+        self._on_access = on_access
         self._backoff = backoff
         self._silence_s = silence_s
         self._clock = clock
@@ -112,13 +117,27 @@ class Scope(Generic[T]):
     def _failed(self, error: ApiError | TransportError | MalformedError) -> float:
         """Whether to list anew, and when to try again."""
         self._failures += 1
+        if not self._version and isinstance(error, ApiError) and error.is_forbidden:
+            self._refused(error)
         if self._is_version_spoilt(error):
             self._version = ""
         pause_s = self._backoff.next_s(error)
         # once is everyday life: a server restarts, a version is compacted away
         level = logging.WARNING if self._failures > 1 else logging.INFO
-        log.log(level, "%s: %s; again in %.1f s", self._resource.plural, error, pause_s)
+        log.log(level, "%s: %s; again in %.1f s", self._what, error, pause_s)
         return pause_s
+
+    @property
+    def _what(self) -> str:
+        where = f" in {self._namespace}" if self._namespace is not None else ""
+        return f"{self._resource.plural}{where}"
+
+    def _refused(self, error: ApiError) -> None:
+        """The others must not wait for one namespace; without all of them there is no going on."""
+        self._on_access(self._namespace, error)
+        if self._namespace is not None:
+            self._heard_at = self._clock()  # a clear word
+            self.is_settled.set()
 
     def _is_version_spoilt(self, error: Exception) -> bool:
         """A server that is away or busy says nothing against a version; a list would be dearer."""
@@ -170,6 +189,8 @@ class Scope(Generic[T]):
             if key not in there:
                 self._remove(key)
         self.is_synced.set()
+        self.is_settled.set()
+        self._on_access(self._namespace, None)
 
     async def _watch(self) -> None:
         lasting_s = random.randint(*WATCH_S)  # noqa: S311 - spreads load, hides nothing

@@ -59,6 +59,11 @@ class Metrics:
         self._watch_age = self._gauge(
             "tunekeeper_watch_age_seconds", "Since the API server last spoke of it.", "resource"
         )
+        self._open = self._gauge(
+            "tunekeeper_namespace_open",
+            "1: worked in; 0: the controller may not see all of it. Only with watch_namespaces.",
+            "namespace",
+        )
         self._relists = self._counter("tunekeeper_relists", "Full lists.", "resource")
         build = self._gauge("tunekeeper_build_info", "Version of this process.", "version")
         build.labels(version("tunekeeper")).set(1)
@@ -104,6 +109,10 @@ class Metrics:
     def set_watch_age(self, resource: str, seconds: float) -> None:
         """Since the server last said anything of the resource."""
         self._watch_age.labels(resource).set(seconds)
+
+    def set_namespace_open(self, namespace: str, *, is_open: bool) -> None:
+        """Whether everything of a namespace is seen."""
+        self._open.labels(namespace).set(int(is_open))
 
     def relisted(self, resource: str, times: int) -> None:
         """So many full lists were made; 0 shows the series before the first."""

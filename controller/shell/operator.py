@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -43,10 +43,11 @@ from controller.shell.pods import is_over
 from controller.shell.progress import Poller, Target
 from controller.shell.publish import Publisher
 from controller.shell.pulse import LoopMetrics, Pulse, Watchdog
-from controller.shell.reconcile import Reconciler
+from controller.shell.reconcile import NEVER, Again, Reconciler
 from controller.shell.records import JobObject, Pod
 from controller.shell.slots import Place, Slots, is_pausing
 from controller.shell.template import PodSettings
+from controller.shell.territory import unique
 from controller.shell.waits import Waits
 from controller.shell.watches import Watches
 from controller.shell.whereabouts import where_of_base, where_of_job
@@ -61,6 +62,8 @@ RETRY_BASE_S = 0.25
 FINISH_S = 10.0
 """How long reconciles under way may take after SIGTERM."""
 CONTROLLER_NAME = "tunekeeper"
+
+Reconcile = Callable[[Key], Awaitable[Again]]
 
 
 def wall_clock() -> datetime:
@@ -97,7 +100,9 @@ class Operator:
             self.limits.retrains.expect,
             self.base_queue.add,
             self._forget_base,
-            namespaces=tuple(filter(None, settings.watch_namespaces.split(","))),
+            namespaces=unique(settings.watch_namespaces.split(",")),
+            opened=self._enter,
+            closed=self._leave,
         )
         self.poller = Poller(
             self._targets, self.queue.add, settings.progress_port, settings.progress_period_s
@@ -114,7 +119,7 @@ class Operator:
         jobs, bases = self._reconciler(client), self._base_reconciler(client)
         self.workers = Workers(
             self.queue,
-            jobs.reconcile,
+            self._where_allowed(jobs.reconcile),
             self.metrics,
             settings.workers,
             CONTROLLERS[0],
@@ -122,7 +127,7 @@ class Operator:
         )
         self.base_workers = Workers(
             self.base_queue,
-            bases.reconcile,
+            self._where_allowed(bases.reconcile),
             self.metrics,
             settings.workers,
             CONTROLLERS[1],
@@ -192,8 +197,19 @@ class Operator:
         finally:
             self.metrics.leading(False)
 
-    def remember_runs(self) -> None:
-        """Slots of the runs that the statuses record or whose pods live, and the line."""
+    def _where_allowed(self, reconcile: Reconcile) -> Reconcile:
+        """Nothing is decided about an object of which not everything may be seen."""
+
+        async def guarded(key: Key) -> Again:
+            return await reconcile(key) if self.watches.territory.is_open(key[0]) else NEVER
+
+        return guarded
+
+    def remember_runs(self, namespace: str = "") -> None:
+        """Slots of the runs that the statuses record or whose pods live, and the line.
+
+        Of one namespace that is seen whole from now on; else of all that are.
+        """
         alive = {
             uid
             for pod in self.watches.pods.store.all()
@@ -202,12 +218,25 @@ class Operator:
         }
         for stored in self.watches.jobs.store.all():
             meta, status = stored.metadata, glance_at_status(stored)
+            is_meant = namespace in ("", meta.namespace)
+            if not is_meant or not self.watches.territory.is_open(meta.namespace):
+                continue
             if meta.uid in alive or is_under_way(status, wall_clock()):
                 self.limits.runs.hold(meta.uid)
                 if status.run is not None and status.run.trigger == "BaseModel":
                     self.limits.retrains.hold(meta.uid)
             elif (status.run is None or status.phase == State.QUEUED) and meta.creation_timestamp:
                 self.limits.runs.expect(Place(meta.creation_timestamp, key_of(stored), meta.uid))
+
+    def _enter(self, namespace: str) -> None:
+        if self.elector.is_leader():  # else it is remembered with the others when it does lead
+            self.remember_runs(namespace)
+
+    def _leave(self, namespace: str) -> None:
+        """Nobody waits behind what cannot be looked at."""
+        for stored in self.watches.jobs.store.all():
+            if stored.metadata.namespace == namespace:
+                self.limits.forget(stored.metadata.uid)
 
     def _forget(self, gone: JobObject) -> None:
         self.ledger.forget(gone.metadata.uid)
@@ -254,6 +283,8 @@ class Operator:
             self.metrics.set_watch_age(name, reflector.seconds_since_contact())
             self.metrics.relisted(name, reflector.relists - self._relists.get(name, 0))
             self._relists[name] = reflector.relists
+        for namespace, is_open in self.watches.territory.state().items():
+            self.metrics.set_namespace_open(namespace, is_open=is_open)
         return self.metrics.render()
 
     def _new_queue(self, name: str) -> WorkQueue[Key]:

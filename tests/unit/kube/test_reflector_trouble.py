@@ -4,7 +4,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from unit.kube.reflecting import Play, names, play
+from unit.kube.reflecting import WATCH, Play, names, play
 from unit.kube.scripted import (
     Answer,
     Hang,
@@ -17,6 +17,8 @@ from unit.kube.scripted import (
     an_error_event,
     an_object,
 )
+
+from controller.kube.errors import ApiError
 
 
 @pytest.mark.parametrize(
@@ -214,3 +216,61 @@ def test_a_watch_that_lasted_long_was_a_good_one_however_it_ended(tmp_path: Path
     part, reflector = play(tmp_path, script, clock=lambda: float(next(minutes)))
     assert part.backoff.pauses == [0.8] * 4
     assert reflector.relists == 1
+
+
+FORBIDDEN = a_status(403, "Forbidden")
+
+
+def in_two(part: Play, x: Answer, then: Answer | None = None) -> None:
+    """Namespace x answers that; y is as it should be."""
+    x_path, y_path = (f"/api/v1/namespaces/{name}/pods" for name in "xy")
+    part.server.expect("GET", y_path, a_list(an_object("b", namespace="y")))
+    part.server.expect("GET", y_path, a_watch(then="hang"), WATCH)
+    part.server.expect("GET", x_path, x)
+    if then is not None:
+        part.server.expect("GET", x_path, then)
+
+
+def test_a_namespace_that_is_refused_does_not_keep_the_others_from_being_settled(
+    tmp_path: Path,
+) -> None:
+    told: list[tuple[str | None, int]] = []
+
+    def script(part: Play) -> None:
+        in_two(part, FORBIDDEN, Hang())
+
+    def access(namespace: str | None, error: ApiError | None) -> None:
+        told.append((namespace, error.status if error else 200))
+
+    _, reflector = play(tmp_path, script, namespaces=("x", "y"), on_access=access)
+    assert reflector.has_settled
+    assert not reflector.has_synced
+    assert sorted(told) == [("x", 403), ("y", 200)]
+    assert names(reflector) == ["b"]
+
+
+def test_a_namespace_whose_rights_come_later_is_listed_then(tmp_path: Path) -> None:
+    def script(part: Play) -> None:
+        in_two(part, FORBIDDEN, a_list(an_object("a", namespace="x")))
+        part.server.expect("GET", "/api/v1/namespaces/x/pods", a_watch(then="hang"), WATCH)
+
+    _, reflector = play(tmp_path, script, namespaces=("x", "y"))
+    assert reflector.has_synced
+    assert names(reflector) == ["a", "b"]
+
+
+def test_a_namespace_that_answers_badly_is_waited_for(tmp_path: Path) -> None:
+    def script(part: Play) -> None:
+        in_two(part, a_status(500, "InternalError"), Hang())
+
+    _, reflector = play(tmp_path, script, namespaces=("x", "y"))
+    assert not reflector.has_settled
+
+
+def test_without_rights_to_the_whole_cluster_nothing_is_settled(tmp_path: Path) -> None:
+    def script(part: Play) -> None:
+        part.lists(FORBIDDEN)
+        part.lists(Hang())
+
+    _, reflector = play(tmp_path, script)
+    assert not reflector.has_settled

@@ -56,7 +56,7 @@ def test_every_file_holds_objects(path):
     assert all(isinstance(document, dict) for document in documents)
 
 
-@pytest.mark.parametrize("folder", [*INSTALLED, "monitoring", "samples"])
+@pytest.mark.parametrize("folder", [*INSTALLED, "monitoring", "namespaced/tenant", "samples"])
 def test_a_kustomization_lists_every_file_but_examples(folder):
     there = {path.name for path in (MANIFESTS / folder).glob("*.yaml")}
     listed = set(kustomization(folder)["resources"])

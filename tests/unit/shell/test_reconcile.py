@@ -85,7 +85,7 @@ def test_who_does_not_lead_creates_nothing() -> None:
 def test_a_leader_that_stood_still_past_its_lease_before_the_create_creates_nothing() -> None:
     scene = Scene()
     scene.given()
-    scene.api.after = once("GET finetunejobs", lambda: setattr(scene, "is_leader", False))
+    scene.api.before = once("GET finetunejobs", lambda: setattr(scene, "is_leader", False))
     with pytest.raises(KubeError, match="Lease"):
         scene.reconcile()
     assert scene.api.all(JOBS) == []
