@@ -86,6 +86,11 @@ class OperatorSettings:
         "runs under way at once that a moved base model made, oldest first; 0: no limit",
         _at_least(0),
     )
+    max_concurrent_looks: int = _setting(
+        10,
+        "base models whose sources are looked at at once, longest wait first; 0: no limit",
+        _at_least(0),
+    )
     workers: int = _setting(8, "objects that are worked on at once", _at_least(1))
     progress_port: int = _setting(9090, "port where a stage serves its progress", _port)
     progress_period_s: float = _setting(

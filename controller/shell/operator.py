@@ -36,6 +36,7 @@ from controller.shell.jobs import JobWork
 from controller.shell.kinds import ATTEMPT_LABEL, RUN_LABEL, STAGE_LABEL, UID_LABEL
 from controller.shell.ledger import Ledger
 from controller.shell.limits import Limits
+from controller.shell.looklimit import LookLimit
 from controller.shell.looks import ChildT, ObjectT
 from controller.shell.metrics import Metrics
 from controller.shell.observe import Observer
@@ -87,6 +88,9 @@ class Operator:
         self.limits = Limits(
             Slots(settings.max_concurrent_runs, self.queue.add_after, wall_clock),
             Slots(settings.max_concurrent_retrains, self.queue.add_after, wall_clock),
+        )
+        self.looks = LookLimit(
+            Slots(settings.max_concurrent_looks, self.base_queue.add_after, wall_clock)
         )
         self.waits = Waits(client, settings.pending_grace_s, settings.events_period_s)
         self.events = EventRecorder(client, controller=CONTROLLER_NAME, instance=identity)
@@ -216,11 +220,9 @@ class Operator:
             if not is_over(pod)
             for uid in owner_uid_of(pod)
         }
-        for stored in self.watches.jobs.store.all():
+        self.looks.remember(self.watches.in_reach(self.watches.base_models, namespace))
+        for stored in self.watches.in_reach(self.watches.jobs, namespace):
             meta, status = stored.metadata, glance_at_status(stored)
-            is_meant = namespace in ("", meta.namespace)
-            if not is_meant or not self.watches.territory.is_open(meta.namespace):
-                continue
             if meta.uid in alive or is_under_way(status, wall_clock()):
                 self.limits.runs.hold(meta.uid)
                 if status.run is not None and status.run.trigger == "BaseModel":
@@ -234,9 +236,10 @@ class Operator:
 
     def _leave(self, namespace: str) -> None:
         """Nobody waits behind what cannot be looked at."""
-        for stored in self.watches.jobs.store.all():
-            if stored.metadata.namespace == namespace:
-                self.limits.forget(stored.metadata.uid)
+        for stored in self.watches.jobs.store.of(namespace):
+            self.limits.forget(stored.metadata.uid)
+        for stored in self.watches.base_models.store.of(namespace):
+            self.looks.forget(stored.metadata.uid)
 
     def _forget(self, gone: JobObject) -> None:
         self.ledger.forget(gone.metadata.uid)
@@ -246,6 +249,7 @@ class Operator:
 
     def _forget_base(self, gone: JobObject) -> None:
         self.ledger.forget(gone.metadata.uid)
+        self.looks.forget(gone.metadata.uid)
         self.base_queue.forget(key_of(gone))
         self.metrics.base_models.remove(key_of(gone))
 
@@ -317,7 +321,7 @@ class Operator:
             settings=watch_settings(self.settings),
             now=wall_clock,
         )
-        return self._reconciler_of(client, BaseModelWork(observer, self.metrics))
+        return self._reconciler_of(client, BaseModelWork(observer, self.metrics, self.looks))
 
     def _reconciler_of(
         self, client: Client, work: Work[ObjectT, ChildT, StatusT, ObservedT]

@@ -123,6 +123,11 @@ class Watches:
         for reflector in self.named().values():
             await reflector.wait_settled()
 
+    def in_reach(self, kind: Reflector[JobObject], namespace: str = "") -> list[JobObject]:
+        """The known objects of that namespace, or of all, where everything is seen."""
+        found = kind.store.of(namespace) if namespace else kind.store.all()
+        return [obj for obj in found if self.territory.is_open(obj.metadata.namespace)]
+
     def _access_to(self, resource: Resource) -> Callable[[str | None, ApiError | None], None]:
         def told(namespace: str | None, error: ApiError | None) -> None:
             if error is None:
