@@ -19,7 +19,9 @@ class Reflector(Generic[T]):
     was not known, ``new`` for one that is gone. It must be quick and must not raise; what it raises
     ends ``run``. Errors of the API server never do. ``on_access`` is told of each namespace
     whenever a whole list was made of it, and whenever the server refused one; what is known of a
-    namespace that is refused is kept as it was.
+    namespace that is refused is kept as it was. ``on_rewind`` is called when a list is older than
+    what is known, as after a restore of etcd from a backup; then every object in it is told as
+    changed.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class Reflector(Generic[T]):
         indexes: Mapping[str, Index[T]] | None = None,
         on_change: OnChange[T],
         on_access: OnAccess = lambda _namespace, _error: None,
+        on_rewind: Callable[[], None] = lambda: None,
         backoff: Callable[[], Backoff] = Backoff,
         silence_s: float = SILENCE_S,
         clock: Callable[[], float] = time.monotonic,
@@ -48,6 +51,7 @@ class Reflector(Generic[T]):
                 store=self.store,
                 on_change=on_change,
                 on_access=on_access,
+                on_rewind=on_rewind,
                 backoff=backoff(),
                 silence_s=silence_s,
                 clock=clock,

@@ -68,6 +68,7 @@ class Watches:
             indexes={BASE_INDEX: base_models_of},
             on_change=self.job_changed,
             on_access=self._access_to(FINETUNEJOBS),
+            on_rewind=self.ledger.rewind,
         )
         self.base_models = Reflector(
             self.client,
@@ -77,6 +78,7 @@ class Watches:
             indexes={UID_INDEX: uid_of},
             on_change=self.base_model_changed,
             on_access=self._access_to(BASEMODELS),
+            on_rewind=self.ledger.rewind,
         )
         self.children = Reflector(
             self.client,
