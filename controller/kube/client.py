@@ -18,7 +18,7 @@ import msgspec
 from controller.kube.access import find_access
 from controller.kube.answers import refusal
 from controller.kube.credentials import Credentials
-from controller.kube.errors import ApiError, MalformedError, SilentError, TransportError
+from controller.kube.errors import ApiError, MalformedError, TransportError
 from controller.kube.lines import LineTooLongError, lines
 from controller.kube.resources import Resource
 from controller.kube.session import Transport, transport_for
@@ -271,6 +271,4 @@ class _transport_errors:  # noqa: N801 - used as a statement
             raise MalformedError(f"{self._request}: {error}") from error
         if isinstance(error, (aiohttp.ClientError, TimeoutError, OSError)):
             told = f": {error}" if str(error) else ""
-            is_silence = isinstance(error, aiohttp.SocketTimeoutError)  # only a watch asks for it
-            kind = SilentError if is_silence else TransportError
-            raise kind(f"{self._request}: {type(error).__name__}{told}") from error
+            raise TransportError(f"{self._request}: {type(error).__name__}{told}") from error

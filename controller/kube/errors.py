@@ -15,10 +15,6 @@ class TransportError(KubeError):
     """No whole answer came back: whether a write happened is unknown."""
 
 
-class SilentError(TransportError):
-    """Not a byte came for too long on a connection that stays open."""
-
-
 class MalformedError(KubeError):
     """The server sent something that is no list or no event at all."""
 

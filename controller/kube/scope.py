@@ -20,7 +20,7 @@ from controller.kube.documents import (
     read_event,
     read_page,
 )
-from controller.kube.errors import ApiError, MalformedError, SilentError, TransportError
+from controller.kube.errors import ApiError, MalformedError, TransportError
 from controller.kube.objects import Key
 from controller.kube.resources import Resource
 from controller.kube.store import Store, T
@@ -124,7 +124,8 @@ class Scope(Generic[T]):
     def _failed(self, error: ApiError | TransportError | MalformedError) -> float:
         """Whether to list anew, and when to try again."""
         self._failures += 1
-        self._is_doubtful = self._is_doubtful or isinstance(error, SilentError)
+        # a restore of etcd breaks every connection
+        self._is_doubtful = self._is_doubtful or isinstance(error, TransportError)
         if not self._version and isinstance(error, ApiError) and error.is_forbidden:
             self._refused(error)
         if self._is_version_spoilt(error):
@@ -219,8 +220,7 @@ class Scope(Generic[T]):
 
     def _rewound(self, version: str) -> None:
         log.warning(
-            "%s: the resourceVersion went back from %d to %s: was etcd restored from a backup?"
-            " Everything is looked at anew",
+            "%s: the resourceVersion went back from %d to %s: was etcd restored from a backup?",
             self._what,
             self._newest,
             version,

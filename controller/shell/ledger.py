@@ -69,10 +69,6 @@ class Ledger:
         own = self._known(obj.metadata.uid)
         return own is not None and version(own) >= version(obj)
 
-    def rewind(self) -> None:
-        """The store was put back to a backup: what was newer is so no more."""
-        self._objects.clear()
-
     def _known(self, uid: str) -> JobObject | None:
         known = self._objects.get(uid)
         if known is not None and self.clock() - known.at_s > MEMORY_S:

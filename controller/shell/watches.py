@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.kube.client import Client
-from controller.kube.errors import ApiError
+from controller.kube.errors import ApiError, KubeError
 from controller.kube.objects import Key, KubeObject, OwnerReference, key_of
 from controller.kube.reflector import Reflector
 from controller.kube.resources import JOBS, PODS, Resource
@@ -68,7 +68,7 @@ class Watches:
             indexes={BASE_INDEX: base_models_of},
             on_change=self.job_changed,
             on_access=self._access_to(FINETUNEJOBS),
-            on_rewind=self.ledger.rewind,
+            on_rewind=start_anew,
         )
         self.base_models = Reflector(
             self.client,
@@ -78,7 +78,7 @@ class Watches:
             indexes={UID_INDEX: uid_of},
             on_change=self.base_model_changed,
             on_access=self._access_to(BASEMODELS),
-            on_rewind=self.ledger.rewind,
+            on_rewind=start_anew,
         )
         self.children = Reflector(
             self.client,
@@ -89,6 +89,7 @@ class Watches:
             indexes=owner,
             on_change=self.child_changed,
             on_access=self._access_to(JOBS),
+            on_rewind=start_anew,
         )
         self.pods = Reflector(
             self.client,
@@ -99,6 +100,7 @@ class Watches:
             indexes=owner,
             on_change=self.pod_changed,
             on_access=self._access_to(PODS),
+            on_rewind=start_anew,
         )
 
     @property
@@ -211,6 +213,19 @@ class Watches:
     @staticmethod
     def _there(old: Any, new: Any) -> Any:  # noqa: ANN401 - an object of either side
         return old if new is None else new
+
+
+class StoreRewound(KubeError):  # noqa: N818 - what happened, not what went wrong here
+    """The API server's store was put back to an earlier state."""
+
+
+def start_anew() -> None:
+    """Nothing that is remembered of a later state can be believed: not the other caches either.
+
+    Raises:
+        StoreRewound: the process has to end; the next one begins with what is stored.
+    """
+    raise StoreRewound("the API server's store was put back; what was known of it is void")
 
 
 def _uid_label(child: KubeObject) -> str:

@@ -40,16 +40,13 @@ class Timed(Answer):
         return await self.answer.send(request)
 
 
-async def times_of(
-    folder: Path, half_open: Answer, *, is_doubted: bool = True
-) -> tuple[float, list[str]]:
+async def times_of(folder: Path, half_open: Answer) -> tuple[float, list[str]]:
     """Seconds from the opening of a watch that falls silent to that of the next; what is known."""
     dead, alive = Timed(answer=half_open), Timed(answer=a_watch(then="hang"))
     async with Scripted() as server:
         server.expect("GET", PATH, a_list(an_object("a")), {"limit": "500"})
         server.expect("GET", PATH, dead, WATCH)
-        if is_doubted:
-            server.expect("GET", PATH, a_list(version="12"), {"limit": "1"})
+        server.expect("GET", PATH, a_list(version="30"), {"limit": "1"})
         server.expect("GET", PATH, alive, WATCH)
         client = await a_client(folder, server.url)
         loop = asyncio.get_running_loop()
@@ -93,7 +90,7 @@ class Mute(Answer):
 
 
 def test_bookmarks_each_minute_keep_a_quiet_watch_open(tmp_path: Path) -> None:
-    passed_s, _ = run_hurried(times_of(tmp_path, Bookmarked(), is_doubted=False))
+    passed_s, _ = run_hurried(times_of(tmp_path, Bookmarked()))
     assert passed_s > 4 * 60
 
 

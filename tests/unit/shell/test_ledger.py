@@ -64,13 +64,6 @@ def test_the_last_word_of_the_server_counts_though_its_version_be_lower(ledger: 
     assert ledger.newest(an_object("7")).metadata.resource_version == "8"
 
 
-def test_after_a_restore_of_the_store_no_own_write_is_newer(ledger: Ledger) -> None:
-    ledger.remember(an_object("900"))
-    ledger.rewind()
-    assert ledger.newest(an_object("7")).metadata.resource_version == "7"
-    assert not ledger.is_own(an_object("7"))
-
-
 def test_an_own_write_that_the_cache_never_shows_is_not_believed_for_ever(
     ledger: Ledger, clock: Clock
 ) -> None:

@@ -9,7 +9,7 @@ from builders.jobs import START, a_job
 from builders.reconciled import position_of
 
 from controller.api.finetunejob import FineTuneJob
-from controller.kube.errors import ApiError
+from controller.kube.errors import ApiError, KubeError
 from controller.kube.objects import Key, Meta, OwnerReference
 from controller.settings import OperatorSettings
 from controller.shell.operator import Operator
@@ -245,3 +245,10 @@ def test_a_namespace_that_is_refused_holds_no_slot_and_no_place_in_line() -> Non
     assert position_of(operator, a_young_job()) == 1
     operator.watches.territory.refused("pods", "ml", ApiError(403, "Forbidden", "no"))
     assert position_of(operator, a_young_job()) == 0
+
+
+def test_a_store_that_was_put_back_ends_the_process_whichever_watch_finds_it() -> None:
+    for reflector in an_operator().watches.named().values():
+        for scope in reflector._scopes:  # noqa: SLF001 - what it was told to call
+            with pytest.raises(KubeError, match="put back"):
+                scope._on_rewind()  # noqa: SLF001
