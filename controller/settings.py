@@ -86,6 +86,11 @@ class OperatorSettings:
         "runs under way at once that a moved base model made, oldest first; 0: no limit",
         _at_least(0),
     )
+    max_concurrent_looks: int = _setting(
+        10,
+        "base models whose sources are looked at at once, longest wait first; 0: no limit",
+        _at_least(0),
+    )
     workers: int = _setting(8, "objects that are worked on at once", _at_least(1))
     progress_port: int = _setting(9090, "port where a stage serves its progress", _port)
     progress_period_s: float = _setting(
@@ -118,6 +123,11 @@ class OperatorSettings:
         10.0, "seconds of failed renewals after which the leader gives up", _above_zero
     )
     lease_retry_s: float = _setting(2.0, "seconds between two tries at the Lease", _above_zero)
+    loop_stall_s: float = _setting(
+        10.0,
+        "seconds that the event loop may stand still before its stack is logged",
+        _above_zero,
+    )
     kubeconfig: str = _setting("", "path of a kubeconfig; empty: KUBECONFIG, else the pod's own")
     log_level: str = _setting("info", "least level that is logged", _one_of(*LOG_LEVELS))
 

@@ -12,6 +12,7 @@ import yaml
 
 from controller.api.crd import crd_documents
 from controller.api.docs import api_markdown
+from controller.api.settingsdocs import settings_markdown
 
 
 class _Dumper(yaml.SafeDumper):
@@ -28,6 +29,7 @@ def generated_files() -> Iterator[tuple[Path, str]]:
         text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
         yield Path("manifests/crd") / f"{plural}.yaml", text
     yield Path("docs/api.md"), api_markdown()
+    yield Path("docs/settings.md"), settings_markdown()
 
 
 def main(arguments: list[str]) -> int:

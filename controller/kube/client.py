@@ -5,10 +5,12 @@ what the few fields cost that we read.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -24,6 +26,8 @@ from controller.kube.session import Transport, transport_for
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 _UNTIMED = aiohttp.ClientTimeout(total=None)
+NO_ANSWER = "<error>"
+"""The code of a request that got none, as client-go counts it."""
 
 
 class Client:
@@ -39,6 +43,7 @@ class Client:
         self._transport = transport
         self._credentials = credentials
         self._timeout_s = request_timeout_s
+        self.requests: Counter[tuple[str, str]] = Counter()  # by code and method
         self._session = transport.open_session()
 
     @classmethod
@@ -62,6 +67,11 @@ class Client:
             transport.configuration.client_session_kwargs["headers"] = {"User-Agent": user_agent}
         credentials = Credentials(access, on_reload=transport.reload_certificate)
         return cls(transport, credentials, request_timeout_s=request_timeout_s)
+
+    @property
+    def host(self) -> str:
+        """Host and port of the server."""
+        return urlsplit(str(self._transport.configuration.host)).netloc
 
     async def request(
         self,
@@ -205,21 +215,41 @@ class Client:
         """A successful answer, its body still to be read."""
         configuration = self._transport.configuration
         authorization = await self._credentials.authorization()
-        async with self._session.request(
-            method,
-            configuration.host + path,
-            params=query,
-            data=body,
-            headers={**headers, **({"Authorization": authorization} if authorization else {})},
-            timeout=timing,
-            allow_redirects=False,  # an API server never does; the credentials stay with it
-            proxy=configuration.proxy,
-            proxy_headers=configuration.proxy_headers,
-            server_hostname=configuration.tls_server_name,
-        ) as answer:
+        async with (
+            self._counted(method) as count,
+            self._session.request(
+                method,
+                configuration.host + path,
+                params=query,
+                data=body,
+                headers={**headers, **({"Authorization": authorization} if authorization else {})},
+                timeout=timing,
+                allow_redirects=False,  # an API server never does; the credentials stay with it
+                proxy=configuration.proxy,
+                proxy_headers=configuration.proxy_headers,
+                server_hostname=configuration.tls_server_name,
+            ) as answer,
+        ):
+            count(str(answer.status))
             if not answer.ok or answer.status >= HTTPStatus.MULTIPLE_CHOICES:
                 raise await self._refusal(f"{method} {path}", answer)
             yield answer
+
+    @asynccontextmanager
+    async def _counted(self, method: str) -> AsyncIterator[Callable[[str], None]]:
+        """Counts a request as its answer begins, for a watch ends minutes later; or its failure."""
+        is_counted = False
+
+        def count(code: str) -> None:
+            nonlocal is_counted
+            is_counted = True
+            self.requests[code, method] += 1
+
+        try:
+            yield count
+        finally:
+            if not is_counted:
+                count(NO_ANSWER)
 
     async def _refusal(self, request: str, answer: aiohttp.ClientResponse) -> ApiError:
         if answer.status == HTTPStatus.UNAUTHORIZED:

@@ -94,5 +94,6 @@ class ObjectReader(Generic[T]):
                 named.namespace,
                 named.name,
                 error,
+                extra={"of": (self._what, f"{named.namespace}/{named.name}")},
             )
             return None

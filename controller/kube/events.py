@@ -143,7 +143,10 @@ class EventRecorder:
             except KubeError as error:
                 if not left or not _may_heal(error):
                     self.dropped += 1
-                    log.warning("event %s was not written: %s", series.happening.reason, error)
+                    about = series.happening.regarding
+                    of = (about.kind, f"{about.namespace}/{about.name}")
+                    reason = series.happening.reason
+                    log.warning("event %s was not written: %s", reason, error, extra={"of": of})
                     return
                 await asyncio.sleep(backoff.next_s(error))
             else:

@@ -7,11 +7,11 @@ sleeps. Reads before a write and a resource version in the write keep two takers
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from controller.kube.backoff import Backoff
 from controller.kube.client import Client
 from controller.kube.clock import boot_s, utc_now
 from controller.kube.errors import ApiError, KubeError
@@ -27,6 +27,20 @@ from controller.kube.leaserecord import (
 from controller.kube.resources import LEASES
 
 log = logging.getLogger(__name__)
+
+
+LATE_S = 0.01
+"""After the end of a lease, so that it has surely ended."""
+
+
+def candidate_pause_s(retry_s: float, lapses_s: float, chance: float) -> float:
+    """Between two looks at a lease that somebody else holds.
+
+    A quarter shorter or longer than the setting, so that candidates that started together do not
+    ask together; and never past the moment in which the lease lapses.
+    """
+    pause_s = retry_s * (0.75 + chance / 2)
+    return min(pause_s, lapses_s + LATE_S) if lapses_s > 0 else pause_s
 
 
 class LeadershipLost(KubeError):  # noqa: N818 - an end, not an error of a request
@@ -104,12 +118,16 @@ class Elector:
             leading.result()
 
     async def _acquire(self) -> None:
-        # candidates that started together do not ask together
-        pause = Backoff(self._retry_s, 2 * self._retry_s)
-        while True:
-            if await self._tried(self._renew_s):
-                return
-            await asyncio.sleep(pause.next_s())
+        while not await self._tried(self._renew_s):
+            # not for secrets: it only spreads load
+            chance = random.random()  # noqa: S311
+            await asyncio.sleep(candidate_pause_s(self._retry_s, self._lapses_s(), chance))
+
+    def _lapses_s(self) -> float:
+        """Until another's lease is free if nothing is heard of it; nothing is known: 0."""
+        if self._known is None or not self._is_anothers(self._known):
+            return 0.0
+        return self._seen_at + duration_of(self._known, self._duration_s) - self._clock()
 
     async def _ended(self, leading: asyncio.Future[None], renewing: asyncio.Task[None]) -> None:
         """Waits for ``leading``; when the lease is lost not beyond its end."""

@@ -8,7 +8,7 @@ from typing import Generic
 from controller.kube.backoff import Backoff
 from controller.kube.client import Client
 from controller.kube.resources import Resource
-from controller.kube.scope import SILENCE_S, OnChange, Scope
+from controller.kube.scope import SILENCE_S, OnAccess, OnChange, Scope
 from controller.kube.store import Index, Store, T
 
 
@@ -17,7 +17,11 @@ class Reflector(Generic[T]):
 
     ``on_change(old, new)`` is called after the store changed: ``old`` is None for an object that
     was not known, ``new`` for one that is gone. It must be quick and must not raise; what it raises
-    ends ``run``. Errors of the API server never do.
+    ends ``run``. Errors of the API server never do. ``on_access`` is told of each namespace
+    whenever a whole list was made of it, and whenever the server refused one; what is known of a
+    namespace that is refused is kept as it was. ``on_rewind`` is called when a list is older than
+    what is known, as after a restore of etcd from a backup; then every object in it is told as
+    changed.
     """
 
     def __init__(
@@ -30,6 +34,8 @@ class Reflector(Generic[T]):
         label_selector: str = "",
         indexes: Mapping[str, Index[T]] | None = None,
         on_change: OnChange[T],
+        on_access: OnAccess = lambda _namespace, _error: None,
+        on_rewind: Callable[[], None] = lambda: None,
         backoff: Callable[[], Backoff] = Backoff,
         silence_s: float = SILENCE_S,
         clock: Callable[[], float] = time.monotonic,
@@ -44,6 +50,8 @@ class Reflector(Generic[T]):
                 label_selector=label_selector,
                 store=self.store,
                 on_change=on_change,
+                on_access=on_access,
+                on_rewind=on_rewind,
                 backoff=backoff(),
                 silence_s=silence_s,
                 clock=clock,
@@ -61,10 +69,15 @@ class Reflector(Generic[T]):
         """Whether every namespace was listed at least once."""
         return all(scope.is_synced.is_set() for scope in self._scopes)
 
-    async def wait_synced(self) -> None:
-        """Returns once ``has_synced``."""
+    @property
+    def has_settled(self) -> bool:
+        """Whether every namespace was listed at least once, or refused."""
+        return all(scope.is_settled.is_set() for scope in self._scopes)
+
+    async def wait_settled(self) -> None:
+        """Returns once ``has_settled``."""
         for scope in self._scopes:
-            await scope.is_synced.wait()
+            await scope.is_settled.wait()
 
     def seconds_since_contact(self) -> float:
         """Since the server last said anything, in the namespace where that is longest ago.

@@ -33,8 +33,8 @@ LIST_TIMEOUT_S = 30.0
 # watches does not come back in one moment.
 WATCH_S = (240, 300)
 # An API server sends a bookmark 60 to 61.25 s after the last one; 10 s more without a byte mean a
-# connection that is dead, or a kind so quiet that there is nothing to bookmark: then a new watch
-# from the same version costs one request.
+# connection that is dead, a kind so quiet that there is nothing to bookmark, or a server that was
+# put back to an earlier version: a look at its version and a new watch cost two small requests.
 SILENCE_S = 71.0
 # client-go's bound: a watch that ends earlier than this was refused in all but name
 SHORT_WATCH_S = 1.0
@@ -44,6 +44,8 @@ GOOD_WATCH_S = 30.0
 MAX_FAILURES = 3
 
 OnChange = Callable[[T | None, T | None], None]
+OnAccess = Callable[[str | None, ApiError | None], None]
+"""Of a namespace, None for all: it was listed, or the server refused to show it."""
 
 
 class Scope(Generic[T]):
@@ -59,11 +61,14 @@ class Scope(Generic[T]):
         label_selector: str,
         store: Store[T],
         on_change: OnChange[T],
+        on_access: OnAccess,
+        on_rewind: Callable[[], None],
         backoff: Backoff,
         silence_s: float,
         clock: Callable[[], float],
     ) -> None:
         self.is_synced = asyncio.Event()
+        self.is_settled = asyncio.Event()  # listed once, or refused for want of rights
         self.relists = 0
         self._client = client
         self._resource = resource
@@ -72,10 +77,14 @@ class Scope(Generic[T]):
         self._reader = ObjectReader(type_, resource.plural)
         self._store = store
         self._on_change = on_change
+        self._on_access = on_access
+        self._on_rewind = on_rewind
         self._backoff = backoff
         self._silence_s = silence_s
         self._clock = clock
         self._version = ""  # empty: a list is due
+        self._newest = 0  # version as a number, of all that was ever told
+        self._is_doubtful = False  # whether the server has reached the version at all
         self._failures = 0
         self._heard_at = clock()
 
@@ -95,6 +104,9 @@ class Scope(Generic[T]):
         try:
             if not self._version:
                 await self._list()
+            elif self._is_doubtful:
+                await self._check_version()
+            self._is_doubtful = False
             started = self._clock()
             await self._watch()
         except (ApiError, TransportError, MalformedError) as error:
@@ -112,13 +124,29 @@ class Scope(Generic[T]):
     def _failed(self, error: ApiError | TransportError | MalformedError) -> float:
         """Whether to list anew, and when to try again."""
         self._failures += 1
+        # a restore of etcd breaks every connection
+        self._is_doubtful = self._is_doubtful or isinstance(error, TransportError)
+        if not self._version and isinstance(error, ApiError) and error.is_forbidden:
+            self._refused(error)
         if self._is_version_spoilt(error):
             self._version = ""
         pause_s = self._backoff.next_s(error)
         # once is everyday life: a server restarts, a version is compacted away
         level = logging.WARNING if self._failures > 1 else logging.INFO
-        log.log(level, "%s: %s; again in %.1f s", self._resource.plural, error, pause_s)
+        log.log(level, "%s: %s; again in %.1f s", self._what, error, pause_s)
         return pause_s
+
+    @property
+    def _what(self) -> str:
+        where = f" in {self._namespace}" if self._namespace is not None else ""
+        return f"{self._resource.plural}{where}"
+
+    def _refused(self, error: ApiError) -> None:
+        """The others must not wait for one namespace; without all of them there is no going on."""
+        self._on_access(self._namespace, error)
+        if self._namespace is not None:
+            self._heard_at = self._clock()  # a clear word
+            self.is_settled.set()
 
     def _is_version_spoilt(self, error: Exception) -> bool:
         """A server that is away or busy says nothing against a version; a list would be dearer."""
@@ -147,8 +175,22 @@ class Scope(Generic[T]):
                 break
         self._listed(objects, unreadable, page.metadata.resource_version)
 
-    async def _page(self, token: str) -> Page:
-        query = {**self._selector, "limit": str(PAGE_OBJECTS)}
+    async def _check_version(self) -> None:
+        """One object at most, for the version that the server is at.
+
+        A watch from a version that lies in the server's future, as after a restore of etcd from a
+        backup, is opened and then silent: no event, no bookmark, no end.
+
+        Raises:
+            MalformedError: the server is behind what is known.
+        """
+        page = await self._page("", limit=1)
+        there = number_of(page.metadata.resource_version)
+        if 0 < there < self._newest:
+            raise MalformedError(f"the server is at {there}, and {self._newest} was seen")
+
+    async def _page(self, token: str, limit: int = PAGE_OBJECTS) -> Page:
+        query = {**self._selector, "limit": str(limit)}
         if token:
             query["continue"] = token
         path = self._resource.path(self._namespace)
@@ -160,16 +202,30 @@ class Scope(Generic[T]):
         """What is not in the list is gone, but for what is there and cannot be read any more."""
         if not version:
             raise MalformedError("a list without a resourceVersion")
-        self._version = version
+        is_rewound = self._newest > number_of(version)
+        if is_rewound:
+            self._rewound(version)
+        self._version, self._newest = version, number_of(version)
         self._failures = 0
         self.relists += 1
         there = set(unreadable)
         for obj in objects:
-            there.add(self._put(obj))
+            there.add(self._put(obj, is_news=is_rewound))
         for key in self._store.keys(self._namespace):
             if key not in there:
                 self._remove(key)
         self.is_synced.set()
+        self.is_settled.set()
+        self._on_access(self._namespace, None)
+
+    def _rewound(self, version: str) -> None:
+        log.warning(
+            "%s: the resourceVersion went back from %d to %s: was etcd restored from a backup?",
+            self._what,
+            self._newest,
+            version,
+        )
+        self._on_rewind()
 
     async def _watch(self) -> None:
         lasting_s = random.randint(*WATCH_S)  # noqa: S311 - spreads load, hides nothing
@@ -195,10 +251,22 @@ class Scope(Generic[T]):
                 raise MalformedError("an ERROR event without a Status")
             raise error_of(status, request=f"watch of {self._resource.plural}")
         named = name_of(event.object)
+        self._check_order(named.resource_version)
         self._apply(event, (named.namespace, named.name))
         if named.resource_version and named.resource_version != self._version:
             self._version = named.resource_version
             self._progressed()
+
+    def _check_order(self, version: str) -> None:
+        """A watch tells in order; what is lower was told by a store that was put back.
+
+        Raises:
+            MalformedError: only a list can say what there is now.
+        """
+        number = number_of(version)
+        if 0 < number < self._newest:
+            raise MalformedError(f"resourceVersion {version} came after {self._newest}")
+        self._newest = max(self._newest, number)
 
     def _apply(self, event: Event, key: Key) -> None:
         if event.type == "DELETED":
@@ -212,11 +280,11 @@ class Scope(Generic[T]):
         self._failures = 0
         self._backoff.reset()
 
-    def _put(self, obj: T) -> Key:
+    def _put(self, obj: T, *, is_news: bool = False) -> Key:
         key = (obj.metadata.namespace, obj.metadata.name)
         old = self._store.put(obj)
         version = obj.metadata.resource_version
-        if old is None or not version or old.metadata.resource_version != version:
+        if is_news or old is None or not version or old.metadata.resource_version != version:
             self._on_change(old, obj)
         return key
 
@@ -224,3 +292,8 @@ class Scope(Generic[T]):
         old = self._store.remove(key)
         if old is not None:
             self._on_change(old, None)
+
+
+def number_of(version: str) -> int:
+    """A resourceVersion as the number that it is; 0 where it is none."""
+    return int(version) if version.isascii() and version.isdigit() else 0

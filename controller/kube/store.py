@@ -31,6 +31,10 @@ class Store(Generic[T]):
         """Every object."""
         return list(self._objects.values())
 
+    def of(self, namespace: str) -> list[T]:
+        """Every object of one namespace."""
+        return [obj for key, obj in self._objects.items() if key[0] == namespace]
+
     def keys(self, namespace: str | None = None) -> list[Key]:
         """The keys of one namespace, or of all."""
         return [key for key in self._objects if namespace is None or key[0] == namespace]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
 from controller.kube.backoff import doubled
+from controller.kube.meter import UNMETERED, Meter
 
 K = TypeVar("K", bound=Hashable)
 
@@ -45,11 +46,17 @@ class WorkQueue(Generic[K]):
     """
 
     def __init__(
-        self, *, base_s: float = 0.005, cap_s: float = 60.0, clock: Clock | None = None
+        self,
+        *,
+        base_s: float = 0.005,
+        cap_s: float = 60.0,
+        clock: Clock | None = None,
+        meter: Meter = UNMETERED,
     ) -> None:
         self._base_s = base_s
         self._cap_s = cap_s
         self._clock = clock
+        self._meter = meter
         self._ready: deque[K] = deque()
         self._dirty: set[K] = set()  # to be worked on, now or after ``done``
         self._processing: set[K] = set()
@@ -67,6 +74,7 @@ class WorkQueue(Generic[K]):
         if self._is_shut_down or key in self._dirty:
             return
         self._dirty.add(key)
+        self._meter.added(key)
         if key not in self._processing:
             self._ready.append(key)
             self._wake.set()
@@ -92,6 +100,7 @@ class WorkQueue(Generic[K]):
 
         ``at_least_s`` is what a server asked for; it makes a pause longer, never shorter.
         """
+        self._meter.retried()
         failed = self._failures.get(key, 0)
         self._failures[key] = failed + 1
         self.add_after(key, max(at_least_s, min(doubled(self._base_s, failed), self._cap_s)))
@@ -114,11 +123,13 @@ class WorkQueue(Generic[K]):
         key = self._ready.popleft()
         self._processing.add(key)
         self._dirty.discard(key)
+        self._meter.taken(key)
         return key
 
     def done(self, key: K) -> None:
         """Its taker has finished, well or not."""
         self._processing.discard(key)
+        self._meter.done(key)
         if key in self._dirty:
             self._ready.append(key)
             self._wake.set()

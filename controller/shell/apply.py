@@ -41,6 +41,7 @@ from controller.shell.refusals import (
     still_ending,
 )
 from controller.shell.template import PodSettings, job_manifest
+from controller.shell.whereabouts import where_of_child
 from trainer.contract.request import Stage
 
 log = logging.getLogger(__name__)
@@ -138,9 +139,9 @@ class Applier:
                 raise
             return  # another object has the name by now; ours is gone
         self.metrics.write("delete", "Job")
-        log.info(
-            "deleted Job %s: %s", meta.name, action.why, extra=_owner(scene.stored, self.resource)
-        )
+        owner = scene.stored.metadata
+        where = where_of_child(f"{owner.namespace}/{owner.name}", job)
+        log.info("deleted Job %s: %s", meta.name, action.why, extra=where)
         self.ledger.deleted(job)
 
     async def _start(self, scene: Scene, birth: Birth) -> Obstacle | None:
@@ -287,8 +288,3 @@ def errand_birth(action: StartErrand, wanted: Manifest) -> Birth:
         is_first=request.number == 1,
         place={"basemodel": base, "number": request.number},
     )
-
-
-def _owner(stored: JobObject, resource: Resource) -> Mapping[str, str]:
-    field = "job" if resource is FINETUNEJOBS else "basemodel"
-    return {field: f"{stored.metadata.namespace}/{stored.metadata.name}"}

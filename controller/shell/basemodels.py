@@ -15,6 +15,7 @@ from controller.errors import SpecError
 from controller.kube.store import Store
 from controller.shell.errands import errands_of
 from controller.shell.kinds import BASEMODELS, ERRAND_LABELS
+from controller.shell.looklimit import LookLimit
 from controller.shell.looks import AnyObserver, Family, Look, builtins_of
 from controller.shell.metrics import Metrics
 from controller.shell.records import Job, JobObject, Pod
@@ -63,16 +64,17 @@ class BaseModelObserver(AnyObserver[BaseModelObject, ErrandChild]):
 
 @dataclass
 class BaseModelWork(Work[BaseModelObject, ErrandChild, BaseModelStatus, ObservedBase]):
-    """Without slots: an errand is small and short."""
+    """With a limit to how many look at their sources at once."""
 
     observer: BaseModelObserver
     metrics: Metrics
+    looks: LookLimit
     resource = BASEMODELS
     labels = ERRAND_LABELS
 
     def observe(self, look: Look[BaseModelObject, ErrandChild]) -> ObservedBase:
-        """It takes no place of anybody."""
-        return self.observer.observe(look)
+        """Takes the place that is free for it."""
+        return self.looks.placed(self.observer.observe(look))
 
     def decide(self, observed: ObservedBase) -> Decision[BaseModelStatus]:
         """By the core."""
@@ -89,10 +91,13 @@ class BaseModelWork(Work[BaseModelObject, ErrandChild, BaseModelStatus, Observed
     def settle(
         self, uid: str, status: BaseModelStatus, observed: ObservedBase | None, *, is_alive: bool
     ) -> None:
-        """Nobody stands in line behind it."""
+        """It keeps its place, or gives it back."""
+        del is_alive  # of a write-back too, which takes no place
+        self.looks.settle(uid, status, observed)
 
     def leave(self, uid: str) -> None:
-        """Nor does anybody wait for it to go."""
+        """A finalizer may hold it for long; nobody waits behind it."""
+        self.looks.forget(uid)
 
     def count(self, obj: BaseModelObject, status: BaseModelStatus, *, has_changed: bool) -> None:
         """Bring the metrics to what is stored."""

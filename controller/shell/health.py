@@ -1,6 +1,7 @@
 """/healthz, /readyz and /metrics over HTTP.
 
-Answering at all shows that the event loop is alive. An API server that cannot be reached makes
+Answering at all shows that the event loop turns; one that stands still more often than not is
+started anew. An API server that cannot be reached makes
 nobody unhealthy: a restart would only lose the caches. A single watch that is silent while the
 others are not is a fault of ours, and a restart mends it.
 """
@@ -10,6 +11,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from aiohttp import web
+
+from controller.shell.pulse import MOST_LOST_S
 
 SILENT_S = 300.0
 FRESH_S = 90.0
@@ -28,6 +31,8 @@ class Health:
     silences_s: Callable[[], Mapping[str, float]]
     """Seconds since the server last said anything, by resource."""
     render_metrics: Callable[[], bytes]
+    lost_s: Callable[[], float] = lambda: 0.0
+    """Of the last minute: seconds in which the event loop stood still."""
 
 
 def stuck(silences_s: Mapping[str, float]) -> list[str]:
@@ -69,6 +74,10 @@ def _healthz(health: Health) -> Handler:
         silent = stuck(health.silences_s())
         if silent:
             return web.Response(status=500, text=f"no word about {', '.join(silent)}\n")
+        lost_s = health.lost_s()
+        if lost_s > MOST_LOST_S:
+            told = f"the event loop stood still for {lost_s:.0f} s of the last minute\n"
+            return web.Response(status=500, text=told)
         return web.Response(text="ok\n")
 
     return answer

@@ -26,6 +26,12 @@ def version(obj: KubeObject) -> int:
 
 
 @dataclass
+class _Known:
+    obj: JobObject
+    at_s: float
+
+
+@dataclass
 class _Created:
     job: Job
     at_s: float
@@ -39,22 +45,22 @@ class Ledger:
     """Monotonic seconds."""
     lost: LostJobs = field(default_factory=LostJobs)
     """The opposite: what others did to the children."""
-    _objects: dict[str, JobObject] = field(default_factory=dict)
+    _objects: dict[str, _Known] = field(default_factory=dict)
     _created: dict[str, dict[str, _Created]] = field(default_factory=dict)
     _deleted: dict[str, float] = field(default_factory=dict)
     _obstacles: dict[str, tuple[int, Obstacle]] = field(default_factory=dict)
 
     def remember(self, obj: JobObject) -> JobObject:
-        """The object as the server has just given it; the newest known one comes back."""
-        own = self._objects.get(obj.metadata.uid)
-        if own is not None and version(own) > version(obj):
-            return own
-        self._objects[obj.metadata.uid] = obj
+        """The object as the server has just given it, answer to a write or live read: the truth.
+
+        A version below one that is known is the truth too: a store was put back to a backup.
+        """
+        self._objects[obj.metadata.uid] = _Known(obj, self.clock())
         return obj
 
     def newest(self, cached: JobObject) -> JobObject:
         """The cached object, or the newer one that an own write gave."""
-        own = self._objects.get(cached.metadata.uid)
+        own = self._known(cached.metadata.uid)
         if own is None:
             return cached
         if version(own) > version(cached):
@@ -64,7 +70,7 @@ class Ledger:
 
     def is_own(self, obj: JobObject) -> bool:
         """Whether the object is exactly what an own write left: nobody needs to look at it."""
-        own = self._objects.get(obj.metadata.uid)
+        own = self._known(obj.metadata.uid)
         return own is not None and version(own) >= version(obj)
 
     @staticmethod
@@ -72,6 +78,13 @@ class Ledger:
         """Whether what was ever created for the object is still remembered here."""
         created = obj.metadata.creation_timestamp
         return created is not None and abs((now - created).total_seconds()) < MEMORY_S
+
+    def _known(self, uid: str) -> JobObject | None:
+        known = self._objects.get(uid)
+        if known is not None and self.clock() - known.at_s > MEMORY_S:
+            del self._objects[uid]
+            return None
+        return known.obj if known is not None else None
 
     def created(self, uid: str, job: Job) -> None:
         """A child of the object was created, or found there."""

@@ -8,6 +8,14 @@ from datetime import UTC, datetime
 FIELDS = ("job", "run", "attempt", "basemodel", "number")
 """What ``extra`` may say of where a line comes from."""
 
+OF = {
+    "FineTuneJob": "job",
+    "finetunejobs": "job",
+    "BaseModel": "basemodel",
+    "basemodels": "basemodel",
+}
+"""The field for an object that the runtime, which knows no kind of ours, names by ``of``."""
+
 MAX_MESSAGE = 4000
 
 
@@ -23,6 +31,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage()[:MAX_MESSAGE],
         }
+        kind, name_of_it = getattr(record, "of", ("", ""))
+        line |= {OF[kind]: name_of_it} if kind in OF else {}
         line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)

@@ -4,78 +4,65 @@ Names of controller-runtime and workqueue where they exist, so that dashboards a
 other operators find them; ``tunekeeper_*`` for the rest.
 """
 
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import Literal, get_args
+from time import monotonic
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
 
 from controller.api.finetunejob import FineTuneJob
-from controller.api.status import FineTuneJobStatus, Trigger
+from controller.api.status import FineTuneJobStatus
+from controller.shell.controllermetrics import ControllerMetrics
 from controller.shell.fleet import Fleet
-from controller.shell.happened import has_run_begun, has_run_ended, word_on_promotion
+from controller.shell.happened import word_on_promotion
+from controller.shell.queuemetrics import QueueMetrics
+from controller.shell.runmetrics import RunMetrics
 from controller.shell.watched import BaseModels
-
-CONTROLLERS = ("finetunejob", "basemodel")
-"""The two loops, by the kind that each works on."""
-
-Result = Literal["success", "requeue", "error"]
-
-RECONCILE_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
-RUN_BUCKETS_S = (60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 3 * 86400)
+from trainer.contract.errand import Errand
+from trainer.contract.request import Stage
 
 
 class Metrics:
     """What the shell tells as it happens; rendered on request."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, lease_name: str = "tunekeeper", clock: Callable[[], float] = monotonic
+    ) -> None:
         self.registry = CollectorRegistry()
         self._fleet = Fleet()
         self.registry.register(self._fleet)
         self.base_models = BaseModels()
         self.registry.register(self.base_models)
-        self._reconciles = self._counter(
-            "controller_runtime_reconcile", "Reconciles by result.", "controller", "result"
-        )
-        for controller in CONTROLLERS:  # a rate needs the series before its first event
-            for result in get_args(Result):
-                self._reconciles.labels(controller, result)
-        self._seconds = Histogram(
-            "controller_runtime_reconcile_time_seconds",
-            "Time of one reconcile.",
-            ("controller",),
-            buckets=RECONCILE_BUCKETS_S,
-            registry=self.registry,
-        )
-        self._depth = self._gauge("workqueue_depth", "Keys that wait.", "name")
+        for runtime in (ProcessCollector, PlatformCollector, GCCollector):
+            runtime(registry=self.registry)
+        self.controllers = ControllerMetrics(self.registry)
+        self.queues = QueueMetrics(self.registry, clock)
+        self._runs = RunMetrics(self.registry, clock)
         self._leader = self._gauge("tunekeeper_leader", "1: this process leads.")
-        self._leader.set(0)
+        leads = self._gauge("leader_election_master_status", "1: this process leads.", "name")
+        self._leads = leads.labels(lease_name)
         self._writes = self._counter(
             "tunekeeper_writes", "Writes to the API server.", "verb", "kind"
         )
         self._stages = self._counter("tunekeeper_stages_started", "Stages started.", "stage")
-        self._runs = self._counter(
-            "tunekeeper_runs",
-            "Runs that ended, by verdict or failure class.",
-            "namespace",
-            "result",
-        )
-        self._starts = self._counter(
-            "tunekeeper_runs_started", "Runs that began, by what made them.", "namespace", "trigger"
-        )
+        for work in (*Stage, *Errand):  # a rate needs the series before its first event
+            self._stages.labels(work.value)
         self._promotions = self._counter(
             "tunekeeper_promotions",
             "Words on whether an adapter is used, by reason: promoted, rolled back or why not.",
             "namespace",
             "reason",
         )
-        self._run_seconds = Histogram(
-            "tunekeeper_run_duration_seconds",
-            "From the record of a run to its end, waits included.",
-            buckets=RUN_BUCKETS_S,
-            registry=self.registry,
-        )
         self._watch_age = self._gauge(
             "tunekeeper_watch_age_seconds", "Since the API server last spoke of it.", "resource"
+        )
+        self._open = self._gauge(
+            "tunekeeper_namespace_open",
+            "1: worked in; 0: the controller may not see all of it. Only with watch_namespaces.",
+            "namespace",
         )
         self._relists = self._counter("tunekeeper_relists", "Full lists.", "resource")
         build = self._gauge("tunekeeper_build_info", "Version of this process.", "version")
@@ -85,28 +72,19 @@ class Metrics:
         """The text format."""
         return generate_latest(self.registry)
 
-    def reconciled(self, controller: str, result: Result, seconds: float) -> None:
-        """One reconcile is over."""
-        self._reconciles.labels(controller, result).inc()
-        self._seconds.labels(controller).observe(seconds)
-
     def published(self, job: FineTuneJob) -> None:
         """The object's status, as it is stored now."""
         self._fleet.put(job)
-        for trigger in get_args(Trigger):  # a rate needs the series before its first event
-            self._starts.labels(job.metadata.namespace, trigger)
+        self._runs.seen(job)
 
     def forgotten(self, namespace: str, name: str) -> None:
         """The object is gone."""
         self._fleet.remove((namespace, name))
+        self._runs.forgotten((namespace, name))
 
     def changed(self, job: FineTuneJob, before: FineTuneJobStatus) -> None:
         """The status that was just stored is another than before: count what happened."""
-        run = job.status.run
-        if run is not None and has_run_begun(before, job.status):
-            self._starts.labels(job.metadata.namespace, run.trigger).inc()
-        if has_run_ended(before, job.status):
-            self._run_ended(job)
+        self._runs.changed(job, before)
         reason = word_on_promotion(before, job.status)
         if reason is not None:
             self._promotions.labels(job.metadata.namespace, reason.value).inc()
@@ -114,8 +92,10 @@ class Metrics:
     def leading(self, is_leader: bool) -> None:
         """Whether this process leads; only the leader tells of the jobs."""
         self._leader.set(int(is_leader))
+        self._leads.set(int(is_leader))
         if not is_leader:
             self._fleet.clear()
+            self._runs.clear()
             self.base_models.clear()
 
     def stage_started(self, stage: str) -> None:
@@ -126,26 +106,17 @@ class Metrics:
         """A write to the API server succeeded."""
         self._writes.labels(verb, kind).inc()
 
-    def set_queue_depth(self, controller: str, n: int) -> None:
-        """Keys that wait now."""
-        self._depth.labels(controller).set(n)
-
     def set_watch_age(self, resource: str, seconds: float) -> None:
         """Since the server last said anything of the resource."""
         self._watch_age.labels(resource).set(seconds)
 
-    def relisted(self, resource: str) -> None:
-        """A full list was made."""
-        self._relists.labels(resource).inc()
+    def set_namespace_open(self, namespace: str, *, is_open: bool) -> None:
+        """Whether everything of a namespace is seen."""
+        self._open.labels(namespace).set(int(is_open))
 
-    def _run_ended(self, job: FineTuneJob) -> None:
-        run = job.status.run
-        if run is None:
-            return
-        self._runs.labels(job.metadata.namespace, run.failure or run.verdict).inc()
-        if run.start_time is not None and run.end_time is not None:
-            took_s = (run.end_time - run.start_time).total_seconds()
-            self._run_seconds.observe(max(0.0, took_s))  # clocks may go back
+    def relisted(self, resource: str, times: int) -> None:
+        """So many full lists were made; 0 shows the series before the first."""
+        self._relists.labels(resource).inc(times)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +27,8 @@ from controller.kube.workqueue import WorkQueue
 from controller.settings import OperatorSettings
 from controller.shell.apply import Applier
 from controller.shell.basemodels import BaseModelObserver, BaseModelWork
+from controller.shell.clientmetrics import Requests
+from controller.shell.controllermetrics import CONTROLLERS
 from controller.shell.ended import EndedPods
 from controller.shell.glance import StatusGlance, glance_at_status, owner_key_of, owner_uid_of
 from controller.shell.health import Health, serve_health
@@ -34,18 +36,22 @@ from controller.shell.jobs import JobWork
 from controller.shell.kinds import ATTEMPT_LABEL, RUN_LABEL, STAGE_LABEL, UID_LABEL
 from controller.shell.ledger import Ledger
 from controller.shell.limits import Limits
+from controller.shell.looklimit import LookLimit
 from controller.shell.looks import ChildT, ObjectT
 from controller.shell.metrics import Metrics
 from controller.shell.observe import Observer
 from controller.shell.pods import is_over
 from controller.shell.progress import Poller, Target
 from controller.shell.publish import Publisher
-from controller.shell.reconcile import Reconciler
+from controller.shell.pulse import LoopMetrics, Pulse, Watchdog
+from controller.shell.reconcile import NEVER, Again, Reconciler
 from controller.shell.records import JobObject, Pod
 from controller.shell.slots import Place, Slots, is_pausing
 from controller.shell.template import PodSettings
+from controller.shell.territory import unique
 from controller.shell.waits import Waits
 from controller.shell.watches import Watches
+from controller.shell.whereabouts import where_of_base, where_of_job
 from controller.shell.work import ObservedT, Work
 from controller.shell.workers import Workers
 from trainer.contract.request import Stage
@@ -58,6 +64,8 @@ FINISH_S = 10.0
 """How long reconciles under way may take after SIGTERM."""
 CONTROLLER_NAME = "tunekeeper"
 
+Reconcile = Callable[[Key], Awaitable[Again]]
+
 
 def wall_clock() -> datetime:
     """The time, in the one place that reads it for the operator."""
@@ -69,17 +77,20 @@ class Operator:
 
     def __init__(self, client: Client, settings: OperatorSettings, identity: str) -> None:
         self.settings = settings
-        self.metrics = Metrics()
+        self.metrics = Metrics(settings.lease_name)
+        self.metrics.registry.register(Requests(client))
+        self.pulse = Pulse(settings.loop_stall_s, LoopMetrics(self.metrics.registry))
         self._relists: dict[str, int] = {}
-        self.queue: WorkQueue[Key] = WorkQueue(base_s=RETRY_BASE_S, cap_s=settings.requeue_cap_s)
-        self.base_queue: WorkQueue[Key] = WorkQueue(
-            base_s=RETRY_BASE_S, cap_s=settings.requeue_cap_s
-        )
+        self.queue = self._new_queue(CONTROLLERS[0])
+        self.base_queue = self._new_queue(CONTROLLERS[1])
         self.ledger = Ledger(time.monotonic)
         self.ended = EndedPods()
         self.limits = Limits(
             Slots(settings.max_concurrent_runs, self.queue.add_after, wall_clock),
             Slots(settings.max_concurrent_retrains, self.queue.add_after, wall_clock),
+        )
+        self.looks = LookLimit(
+            Slots(settings.max_concurrent_looks, self.base_queue.add_after, wall_clock)
         )
         self.waits = Waits(client, settings.pending_grace_s, settings.events_period_s)
         self.events = EventRecorder(client, controller=CONTROLLER_NAME, instance=identity)
@@ -93,7 +104,9 @@ class Operator:
             self.limits.retrains.expect,
             self.base_queue.add,
             self._forget_base,
-            namespaces=tuple(filter(None, settings.watch_namespaces.split(","))),
+            namespaces=unique(settings.watch_namespaces.split(",")),
+            opened=self._enter,
+            closed=self._leave,
         )
         self.poller = Poller(
             self._targets, self.queue.add, settings.progress_port, settings.progress_period_s
@@ -108,9 +121,21 @@ class Operator:
             retry_s=settings.lease_retry_s,
         )
         jobs, bases = self._reconciler(client), self._base_reconciler(client)
-        self.workers = Workers(self.queue, jobs.reconcile, self.metrics, settings.workers)
+        self.workers = Workers(
+            self.queue,
+            self._where_allowed(jobs.reconcile),
+            self.metrics,
+            settings.workers,
+            CONTROLLERS[0],
+            lambda key: where_of_job(key, jobs.work.observer.stored(key)),
+        )
         self.base_workers = Workers(
-            self.base_queue, bases.reconcile, self.metrics, settings.workers, "basemodel"
+            self.base_queue,
+            self._where_allowed(bases.reconcile),
+            self.metrics,
+            settings.workers,
+            CONTROLLERS[1],
+            lambda key: where_of_base(key, bases.work.observer.stored(key)),
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -131,9 +156,11 @@ class Operator:
                 asyncio.create_task(reflector.run()) for reflector in self.watches.named().values()
             ]
             telling = asyncio.create_task(self.events.run())
-            for task in (telling, *watching):
+            beating = asyncio.create_task(self.pulse.run())
+            stack.enter_context(Watchdog(self.pulse))
+            for task in (telling, beating, *watching):
                 stack.push_async_callback(_cancelled, task)
-            await self._lead_until(stop, [telling, *watching])
+            await self._lead_until(stop, [telling, beating, *watching])
 
     async def _lead_until(self, stop: asyncio.Event, essential: list[asyncio.Task[None]]) -> None:
         leading = asyncio.create_task(self.elector.run(self._lead))
@@ -174,15 +201,27 @@ class Operator:
         finally:
             self.metrics.leading(False)
 
-    def remember_runs(self) -> None:
-        """Slots of the runs that the statuses record or whose pods live, and the line."""
+    def _where_allowed(self, reconcile: Reconcile) -> Reconcile:
+        """Nothing is decided about an object of which not everything may be seen."""
+
+        async def guarded(key: Key) -> Again:
+            return await reconcile(key) if self.watches.territory.is_open(key[0]) else NEVER
+
+        return guarded
+
+    def remember_runs(self, namespace: str = "") -> None:
+        """Slots of the runs that the statuses record or whose pods live, and the line.
+
+        Of one namespace that is seen whole from now on; else of all that are.
+        """
         alive = {
             uid
             for pod in self.watches.pods.store.all()
             if not is_over(pod)
             for uid in owner_uid_of(pod)
         }
-        for stored in self.watches.jobs.store.all():
+        self.looks.remember(self.watches.in_reach(self.watches.base_models, namespace))
+        for stored in self.watches.in_reach(self.watches.jobs, namespace):
             meta, status = stored.metadata, glance_at_status(stored)
             if meta.uid in alive or is_under_way(status, wall_clock()):
                 self.limits.runs.hold(meta.uid)
@@ -190,6 +229,17 @@ class Operator:
                     self.limits.retrains.hold(meta.uid)
             elif (status.run is None or status.phase == State.QUEUED) and meta.creation_timestamp:
                 self.limits.runs.expect(Place(meta.creation_timestamp, key_of(stored), meta.uid))
+
+    def _enter(self, namespace: str) -> None:
+        if self.elector.is_leader():  # else it is remembered with the others when it does lead
+            self.remember_runs(namespace)
+
+    def _leave(self, namespace: str) -> None:
+        """Nobody waits behind what cannot be looked at."""
+        for stored in self.watches.jobs.store.of(namespace):
+            self.limits.forget(stored.metadata.uid)
+        for stored in self.watches.base_models.store.of(namespace):
+            self.looks.forget(stored.metadata.uid)
 
     def _forget(self, gone: JobObject) -> None:
         self.ledger.forget(gone.metadata.uid)
@@ -199,6 +249,7 @@ class Operator:
 
     def _forget_base(self, gone: JobObject) -> None:
         self.ledger.forget(gone.metadata.uid)
+        self.looks.forget(gone.metadata.uid)
         self.base_queue.forget(key_of(gone))
         self.metrics.base_models.remove(key_of(gone))
 
@@ -221,7 +272,9 @@ class Operator:
         return Target(key, speaker, pod.status.pod_ip)
 
     def _health(self) -> Health:
-        return Health(self.watches.have_synced, self._silences_s, self._render_metrics)
+        return Health(
+            self.watches.have_synced, self._silences_s, self._render_metrics, self.pulse.lost_s
+        )
 
     def _silences_s(self) -> dict[str, float]:
         return {
@@ -230,14 +283,17 @@ class Operator:
         }
 
     def _render_metrics(self) -> bytes:
-        self.metrics.set_queue_depth("finetunejob", len(self.queue))
-        self.metrics.set_queue_depth("basemodel", len(self.base_queue))
         for name, reflector in self.watches.named().items():
             self.metrics.set_watch_age(name, reflector.seconds_since_contact())
-            for _ in range(reflector.relists - self._relists.get(name, 0)):
-                self.metrics.relisted(name)
+            self.metrics.relisted(name, reflector.relists - self._relists.get(name, 0))
             self._relists[name] = reflector.relists
+        for namespace, is_open in self.watches.territory.state().items():
+            self.metrics.set_namespace_open(namespace, is_open=is_open)
         return self.metrics.render()
+
+    def _new_queue(self, name: str) -> WorkQueue[Key]:
+        meter = self.metrics.queues.meter(name)
+        return WorkQueue(base_s=RETRY_BASE_S, cap_s=self.settings.requeue_cap_s, meter=meter)
 
     def _reconciler(
         self, client: Client
@@ -265,7 +321,7 @@ class Operator:
             settings=watch_settings(self.settings),
             now=wall_clock,
         )
-        return self._reconciler_of(client, BaseModelWork(observer, self.metrics))
+        return self._reconciler_of(client, BaseModelWork(observer, self.metrics, self.looks))
 
     def _reconciler_of(
         self, client: Client, work: Work[ObjectT, ChildT, StatusT, ObservedT]

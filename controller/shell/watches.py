@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.kube.client import Client
+from controller.kube.errors import ApiError, KubeError
 from controller.kube.objects import Key, KubeObject, OwnerReference, key_of
 from controller.kube.reflector import Reflector
-from controller.kube.resources import JOBS, PODS
+from controller.kube.resources import JOBS, PODS, Resource
 from controller.shell.ended import EndedPods
 from controller.shell.glance import (
     base_models_of,
@@ -23,6 +24,7 @@ from controller.shell.looks import BASE_INDEX, OWNER_INDEX, UID_INDEX, Caches
 from controller.shell.lost import was_taken
 from controller.shell.records import Job, JobObject, Pod
 from controller.shell.slots import Place
+from controller.shell.territory import Territory
 
 
 @dataclass
@@ -44,6 +46,11 @@ class Watches:
     """A BaseModel is gone."""
     namespaces: Sequence[str] = ()
     """Where to look; none: everywhere."""
+    opened: Callable[[str], None] = lambda _namespace: None
+    """A namespace can be worked in from now on; not told without ``namespaces``."""
+    closed: Callable[[str], None] = lambda _namespace: None
+    """It cannot any more."""
+    territory: Territory = field(init=False)
     jobs: Reflector[JobObject] = field(init=False)
     base_models: Reflector[JobObject] = field(init=False)
     children: Reflector[Job] = field(init=False)
@@ -52,6 +59,8 @@ class Watches:
     def __post_init__(self) -> None:
         """Make the reflectors; nothing is asked before they run."""
         owner = {OWNER_INDEX: owner_uid_of}
+        kinds = [kind.plural for kind in (FINETUNEJOBS, BASEMODELS, JOBS, PODS)]
+        self.territory = Territory(self.namespaces, kinds, self._open, self.closed)
         self.jobs = Reflector(
             self.client,
             FINETUNEJOBS,
@@ -59,6 +68,8 @@ class Watches:
             namespaces=self.namespaces,
             indexes={BASE_INDEX: base_models_of},
             on_change=self.job_changed,
+            on_access=self._access_to(FINETUNEJOBS),
+            on_rewind=start_anew,
         )
         self.base_models = Reflector(
             self.client,
@@ -67,6 +78,8 @@ class Watches:
             namespaces=self.namespaces,
             indexes={UID_INDEX: uid_of},
             on_change=self.base_model_changed,
+            on_access=self._access_to(BASEMODELS),
+            on_rewind=start_anew,
         )
         self.children = Reflector(
             self.client,
@@ -76,6 +89,8 @@ class Watches:
             label_selector=CHILD_SELECTOR,
             indexes=owner,
             on_change=self.child_changed,
+            on_access=self._access_to(JOBS),
+            on_rewind=start_anew,
         )
         self.pods = Reflector(
             self.client,
@@ -85,6 +100,8 @@ class Watches:
             label_selector=CHILD_SELECTOR,
             indexes=owner,
             on_change=self.pod_changed,
+            on_access=self._access_to(PODS),
+            on_rewind=start_anew,
         )
 
     @property
@@ -102,13 +119,35 @@ class Watches:
         }
 
     def have_synced(self) -> bool:
-        """Whether every cache was filled once."""
-        return all(reflector.has_synced for reflector in self.named().values())
+        """Whether every cache was filled once, as far as the server shows what it is about."""
+        are_settled = all(reflector.has_settled for reflector in self.named().values())
+        return are_settled and self.territory.has_room()
 
     async def wait_synced(self) -> None:
-        """Return once every cache was filled."""
+        """Return once every cache was filled, but for the namespaces that are refused."""
         for reflector in self.named().values():
-            await reflector.wait_synced()
+            await reflector.wait_settled()
+
+    def in_reach(self, kind: Reflector[JobObject], namespace: str = "") -> list[JobObject]:
+        """The known objects of that namespace, or of all, where everything is seen."""
+        found = kind.store.of(namespace) if namespace else kind.store.all()
+        return [obj for obj in found if self.territory.is_open(obj.metadata.namespace)]
+
+    def _access_to(self, resource: Resource) -> Callable[[str | None, ApiError | None], None]:
+        def told(namespace: str | None, error: ApiError | None) -> None:
+            if error is None:
+                self.territory.seen(resource.plural, namespace)
+            else:
+                self.territory.refused(resource.plural, namespace, error)
+
+        return told
+
+    def _open(self, namespace: str) -> None:
+        """Everything in it is looked at: its keys may have been passed over until now."""
+        self.opened(namespace)
+        for store, wake in ((self.jobs.store, self.wake), (self.base_models.store, self.wake_base)):
+            for key in store.keys(namespace):
+                wake(key)
 
     def job_changed(self, old: JobObject | None, new: JobObject | None) -> None:
         """A FineTuneJob has news, unless it is the echo of an own write."""
@@ -190,6 +229,19 @@ class Watches:
     @staticmethod
     def _there(old: Any, new: Any) -> Any:  # noqa: ANN401 - an object of either side
         return old if new is None else new
+
+
+class StoreRewound(KubeError):  # noqa: N818 - what happened, not what went wrong here
+    """The API server's store was put back to an earlier state."""
+
+
+def start_anew() -> None:
+    """Nothing that is remembered of a later state can be believed: not the other caches either.
+
+    Raises:
+        StoreRewound: the process has to end; the next one begins with what is stored.
+    """
+    raise StoreRewound("the API server's store was put back; what was known of it is void")
 
 
 def _uid_label(child: KubeObject) -> str:

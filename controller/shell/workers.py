@@ -10,10 +10,10 @@ from controller.kube.backoff import MAX_RETRY_AFTER_S
 from controller.kube.errors import ApiError, KubeError
 from controller.kube.objects import Key
 from controller.kube.workqueue import ShutDown, WorkQueue
-from controller.shell.metrics import CONTROLLERS, Metrics, Result
+from controller.shell.controllermetrics import CONTROLLERS, Result
+from controller.shell.metrics import Metrics
 from controller.shell.reconcile import Again
-
-LOG_FIELD = {CONTROLLERS[0]: "job", CONTROLLERS[1]: "basemodel"}
+from controller.shell.whereabouts import Where
 
 log = logging.getLogger(__name__)
 
@@ -27,13 +27,16 @@ class Workers:
     metrics: Metrics
     count: int
     controller: str = CONTROLLERS[0]
-    """Which of the two loops this is, in metrics and logs."""
+    """Which of the two loops this is, in metrics."""
+    where: Callable[[Key], Where] = lambda key: {"job": "/".join(key)}
+    """What a log line says of an object."""
     _is_stopping: bool = False
     _at_work: set[Key] = field(default_factory=set)
     _is_idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """Work until ``stop`` was called, or cancelled."""
+        self.metrics.controllers.has_workers(self.controller, self.count)
         async with asyncio.TaskGroup() as group:
             for _ in range(self.count):
                 group.create_task(self._work())
@@ -66,27 +69,28 @@ class Workers:
 
     async def _one(self, key: Key) -> None:
         start_s = time.monotonic()
+        self.metrics.controllers.began(self.controller)
         try:
             again = await self.reconcile(key)
         except KubeError as error:
             self._retry_after_error(key, error, start_s)
         except Exception:
-            where = {LOG_FIELD[self.controller]: "/".join(key)}
-            log.exception("reconcile failed; the status is as it was", extra=where)
+            log.exception("reconcile failed; the status is as it was", extra=self.where(key))
             self.queue.add_rate_limited(key)
+            self.metrics.controllers.panicked(self.controller)
             self._count("error", start_s)
         else:
             self._requeue(key, again)
-            is_at_rest = again == Again()
-            self._count("success" if is_at_rest else "requeue", start_s)
+            self._count(result_of(again), start_s)
+        finally:
+            self.metrics.controllers.ended(self.controller)
 
     def _count(self, result: Result, start_s: float) -> None:
-        self.metrics.reconciled(self.controller, result, time.monotonic() - start_s)
+        seconds = time.monotonic() - start_s
+        self.metrics.controllers.reconciled(self.controller, result, seconds)
 
     def _retry_after_error(self, key: Key, error: KubeError, start_s: float) -> None:
-        log.warning(
-            "%s; tried again later", error, extra={LOG_FIELD[self.controller]: "/".join(key)}
-        )
+        log.warning("%s; tried again later", error, extra=self.where(key))
         asked_s = error.retry_after_s if isinstance(error, ApiError) else None
         self.queue.add_rate_limited(key, at_least_s=min(asked_s or 0.0, MAX_RETRY_AFTER_S))
         self._count("error", start_s)
@@ -98,3 +102,10 @@ class Workers:
         self.queue.forget(key)
         if again.after_s is not None:
             self.queue.add_after(key, again.after_s)
+
+
+def result_of(again: Again) -> Result:
+    """In controller-runtime's words."""
+    if again.is_backoff:
+        return "requeue"
+    return "success" if again.after_s is None else "requeue_after"

@@ -55,6 +55,8 @@ class BaseScene:
     now: datetime = START
     settings: WatchSettings = field(default_factory=lambda: WatchSettings(image="tunekeeper:1"))
     obstacle: Obstacle | None = None
+    position: int = 0
+    """Among those that wait to look."""
     told: tuple[Event, ...] = ()
     """Every event so far."""
     started: tuple[StartErrand, ...] = ()
@@ -63,7 +65,9 @@ class BaseScene:
 
     def decided(self) -> Decision[Any]:
         return decide_base_model(
-            ObservedBase(self.base, self.now, self.children, self.settings, self.obstacle)
+            ObservedBase(
+                self.base, self.now, self.children, self.settings, self.obstacle, self.position
+            )
         )
 
     def stepped(self) -> "BaseScene":
@@ -127,7 +131,8 @@ class BaseScene:
 
     def word(self, **fields: Any) -> dict[str, Any]:
         child = self.live
-        told = {"errand": child.errand, "uid": UID, "number": child.number, **fields}
+        told = {"errand": child.errand, "number": child.number, **fields}
+        told["uid"] = self.base.metadata.uid
         return {"outcome": ErrandOutcome.model_validate(told)}
 
     def ended(self, **fields: Any) -> "BaseScene":
@@ -158,6 +163,10 @@ class BaseScene:
     def hindered(self, reason: Reason | None) -> "BaseScene":
         found = Obstacle(reason, "in the way", "change spec.compute") if reason else None
         return replace(self, obstacle=found)
+
+    def in_line(self, position: int) -> "BaseScene":
+        """That many others look first, itself counted; 0: it is its turn."""
+        return replace(self, position=position)
 
     def reporting(self, **fields: Any) -> "BaseScene":
         """The live errand, seen with other fields."""

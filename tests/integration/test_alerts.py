@@ -81,6 +81,14 @@ CASES: dict[str, tuple[str, Case]] = {
             at="1h",
         ),
     ),
+    "a namespace without rights": (
+        "NamespaceClosed",
+        Case({'tunekeeper_namespace_open{namespace="ml"}': DOWN}, {"namespace": "ml"}, at="1h"),
+    ),
+    "a namespace whose rights come": (
+        "NamespaceClosed",
+        Case({'tunekeeper_namespace_open{namespace="ml"}': f"0x2 {steady(1)}"}, at="1h"),
+    ),
     "looks fail for two hours": (
         "BaseModelCheckFailing",
         Case(a_base(ready=DOWN), BASE, at="2h"),

@@ -86,6 +86,13 @@ NO_DIRECTORY = (
 )
 
 
+WAITS_FOR_OTHERS = (
+    "as many sources are looked at as the operator's setting max_concurrent_looks allows; this one"
+    " is when it is its turn"
+)
+"""Without the position: it would be another write for each look of somebody else."""
+
+
 def refusals(turn: BaseTurn) -> list[str]:
     """Why the spec cannot be carried out."""
     base = turn.observed.base
@@ -161,6 +168,8 @@ def _failed_write_back(turn: BaseTurn) -> Saying | None:
 def _first_look(turn: BaseTurn) -> Saying | None:
     if turn.latest is not None:
         return None
+    if turn.observed.look_position and not turn.is_under_way:
+        return Saying(State.LOOKING, Reason.QUEUED, WAITS_FOR_OTHERS)
     return Saying(State.LOOKING, Reason.RESOLVING, "the source is looked at for the first time")
 
 

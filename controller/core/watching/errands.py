@@ -11,7 +11,7 @@ from controller.api.reasons import Reason
 from controller.core.actions import StartErrand, StopStage
 from controller.core.naming import errand_name
 from controller.core.watching.child import ErrandChild
-from controller.core.watching.due import asked_check, next_due
+from controller.core.watching.due import asked_check, next_due, write_back_due_at
 from controller.core.watching.source import revision_of
 from controller.core.watching.turn import BaseTurn
 from trainer.contract.errand import (
@@ -73,7 +73,17 @@ def record_due_errand(turn: BaseTurn) -> BaseTurn:
     left_s = (due.at - turn.observed.now).total_seconds()
     if left_s > 0:
         return turn.after(left_s)
+    if due.errand is Errand.RESOLVE and turn.observed.look_position:
+        return _waiting_for_others(turn)
     return _record(turn, due.errand)
+
+
+def _waiting_for_others(turn: BaseTurn) -> BaseTurn:
+    """Woken when it is its turn; until then only a write-back may come to be due."""
+    writing_at = write_back_due_at(turn)
+    if writing_at is None:
+        return turn
+    return turn.after((writing_at - turn.observed.now).total_seconds())
 
 
 def start_recorded_errand(turn: BaseTurn) -> BaseTurn:

@@ -30,3 +30,5 @@ class ObservedBase:
     settings: WatchSettings = field(default_factory=WatchSettings)
     obstacle: Obstacle | None = None
     """What the API server said when the recorded errand was last asked for."""
+    look_position: int = 0
+    """0: it may look at its source; n: it is the n-th of those that wait until others have."""

@@ -12,11 +12,9 @@ from controller.core.conditions import TABLE, State
 from controller.core.failures import RULES, Policy, Seer
 from controller.core.watching.conditions import TABLE as WATCHED
 from controller.core.watching.failures import REMEDIES
-from controller.settings import OperatorSettings, env_of
 
 ROOT = Path(__file__).parents[3]
 CONDITIONS = (ROOT / "docs/conditions.md").read_text(encoding="utf-8")
-INSTALL = (ROOT / "docs/install.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 REASON_TITLES = (
@@ -109,19 +107,6 @@ def test_every_failure_class_is_explained_where_its_policy_says(failure):
 def test_no_page_tells_of_a_failure_or_a_wait_that_is_not_in_the_table():
     of_base_models = {"BaseModelNotReady", "BaseModelNotFound"}  # decided, not met
     assert {*FAILED, *WAITING} - of_base_models <= set(RULES)
-
-
-def test_the_settings_are_those_of_the_operator():
-    assert rows(section(INSTALL, "Settings")) == [
-        [f"`{env_of(row.name)}`", f"`{shown(row.default)}`", row.metadata["help"]]
-        for row in dataclasses.fields(OperatorSettings)
-    ]
-
-
-def shown(default: object) -> str:
-    if isinstance(default, float):
-        return f"{default:g}"
-    return str(default) or '""'
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

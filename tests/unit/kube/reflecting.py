@@ -33,6 +33,9 @@ class Play:
     def lists(self, answer: Answer, **query: str) -> None:
         self.server.expect("GET", PATH, answer, {"limit": "500", **query})
 
+    def looks_at_version(self, answer: Answer) -> None:
+        self.server.expect("GET", PATH, answer, {"limit": "1"})
+
     def watches(self, answer: Answer, since: str = "10") -> None:
         self.server.expect("GET", PATH, answer, {**WATCH, "resourceVersion": since})
 

@@ -290,3 +290,28 @@ def test_a_broken_ca_bundle_is_told(certificates: Path, tmp_path: Path) -> None:
                 certificates, tmp_path, {}, **{"certificate-authority-data": "bm90IGEgY2VydA=="}
             )
         )
+
+
+def test_requests_are_counted_by_code_and_method_and_a_watch_as_soon_as_it_is_open(
+    tmp_path: Path,
+) -> None:
+    async def script(server: Scripted, client: Client) -> None:
+        server.expect("GET", "/x", Answer())
+        server.expect("POST", "/x", a_status(409, "AlreadyExists"))
+        server.expect("POST", "/x", Reset())
+        server.expect("GET", "/api/v1/pods", a_watch(then="hang"))
+        await client.request("GET", "/x")
+        for error in (ApiError, TransportError):
+            with pytest.raises(error):
+                await client.request("POST", "/x", body=b"{}")
+        watching = client.watch(PODS, None, query={}, silence_s=10.0)
+        await anext(watching)
+        assert client.requests == {
+            ("200", "GET"): 2,
+            ("409", "POST"): 1,
+            ("<error>", "POST"): 1,
+        }
+        await watching.aclose()
+        assert client.host == server.url.removeprefix("http://")
+
+    play(tmp_path, script)

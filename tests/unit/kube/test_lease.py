@@ -13,7 +13,7 @@ from aiohttp import web
 from unit.kube.scripted import a_client
 
 from controller.kube.client import Client
-from controller.kube.lease import Elector, LeadershipLost
+from controller.kube.lease import Elector, LeadershipLost, candidate_pause_s
 from controller.kube.leaserecord import duration_of, held, holder_of, new_lease, released
 
 PATH = "/apis/coordination.k8s.io/v1/namespaces/sys/leases"
@@ -189,6 +189,34 @@ def test_a_dead_holders_lease_is_taken_when_it_was_unchanged_for_its_duration(
         await leader.end()
 
     play(tmp_path, script)
+
+
+@pytest.mark.parametrize(
+    ("lapses_s", "chance", "pause_s"),
+    [
+        pytest.param(0.0, 0.0, 1.5, id="nothing is known, or it is free, and a write failed"),
+        pytest.param(0.0, 1.0, 2.5, id="the same, at the latest"),
+        pytest.param(14.0, 0.5, 2.0, id="it was renewed a moment ago"),
+        pytest.param(0.5, 0.5, 0.51, id="it lapses before the next look"),
+    ],
+)
+def test_a_candidate_asks_every_retry_time_or_so_and_as_soon_as_the_lease_lapses(
+    lapses_s: float, chance: float, pause_s: float
+) -> None:
+    assert candidate_pause_s(2.0, lapses_s, chance) == pytest.approx(pause_s)
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.37, 1.0])
+@pytest.mark.parametrize("renewed_s", [0.0, 1.0, 2.49])
+def test_with_15_10_2_a_dead_leaders_lease_is_taken_within_18_seconds(
+    chance: float, renewed_s: float
+) -> None:
+    """The last renewal, and the death right after it, came so long before the look that saw it."""
+    now_s, lapses_s = renewed_s, 15.0
+    while lapses_s > 0:
+        pause_s = candidate_pause_s(2.0, lapses_s, chance)
+        now_s, lapses_s = now_s + pause_s, lapses_s - pause_s
+    assert now_s <= 18.0
 
 
 @pytest.mark.parametrize("trouble", ["hang", "reset", "page"])

@@ -4,7 +4,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from unit.kube.reflecting import Play, names, play
+from unit.kube.reflecting import WATCH, Play, names, play
 from unit.kube.scripted import (
     Answer,
     Hang,
@@ -17,6 +17,8 @@ from unit.kube.scripted import (
     an_error_event,
     an_object,
 )
+
+from controller.kube.errors import ApiError
 
 
 @pytest.mark.parametrize(
@@ -83,8 +85,10 @@ def test_trouble_is_waited_out_and_the_watch_goes_on_where_it_was(
 ) -> None:
     def script(part: Play) -> None:
         part.lists(a_list(an_object("a")))
-        part.watches(trouble)
-        part.watches(trouble)
+        for _ in range(2):
+            part.watches(trouble)
+            if isinstance(trouble, Stream) and trouble.then == "abort":
+                part.looks_at_version(is_at("11"))
         part.watches(a_watch(("ADDED", an_object("b", "11"))))
         part.ends_watching("11")
 
@@ -99,6 +103,7 @@ def test_a_torn_connection_is_made_anew(tmp_path: Path) -> None:
         part.lists(a_list())
         part.watches(Reset())  # on the connection of the list, so that aiohttp tries once more
         part.watches(Reset())
+        part.looks_at_version(is_at("11"))
         part.ends_watching("10")
 
     part, reflector = play(tmp_path, script)
@@ -190,16 +195,54 @@ def test_an_object_that_became_unreadable_is_kept_as_it_was(tmp_path: Path) -> N
     assert names(reflector) == ["a"]
 
 
+def is_at(version: str) -> Answer:
+    """What a look at the server's version gives."""
+    return a_list(an_object("any"), version=version, page="more")
+
+
 def test_a_connection_that_fell_silent_is_left(tmp_path: Path) -> None:
     def script(part: Play) -> None:
         part.lists(a_list())
         part.watches(a_watch(a_bookmark("11"), then="hang"))
+        part.looks_at_version(is_at("12"))
         part.watches(Hang(), "11")
-        part.ends_watching("11")
+        part.looks_at_version(is_at("12"))
+        part.watches(a_watch(("ADDED", an_object("a", "12")), then="hang"), "11")
+        part.looks_at_version(Hang())
 
     part, reflector = play(tmp_path, script, silence_s=0.1)
     assert reflector.relists == 1
-    assert part.backoff.pauses == [0.8, 1.6]
+    assert part.told == [("added", "a")]
+    assert part.backoff.pauses == [0.8, 1.6, 0.8]
+
+
+def test_a_watch_from_a_version_that_the_server_has_not_reached_is_not_kept_up_for_ever(
+    tmp_path: Path,
+) -> None:
+    """What a restored store answers: the watch is opened, and nothing ever comes."""
+
+    def script(part: Play) -> None:
+        part.lists(a_list(an_object("a", "900"), version="910"))
+        part.watches(a_watch(then="hang"), "910")
+        part.looks_at_version(is_at("7"))
+        part.lists(a_list(an_object("a", "3"), version="8"))
+        part.ends_watching("8")
+
+    part, reflector = play(tmp_path, script, silence_s=0.1)
+    assert reflector.relists == 2
+    assert part.told == [("added", "a"), ("changed", "a")]
+
+
+def test_a_look_at_the_version_that_fails_is_made_again(tmp_path: Path) -> None:
+    def script(part: Play) -> None:
+        part.lists(a_list())
+        part.watches(a_watch(then="hang"))
+        part.looks_at_version(a_status(500, "InternalError"))
+        part.looks_at_version(is_at("10"))
+        part.watches(a_watch(("ADDED", an_object("a", "11")), then="hang"))
+
+    _, reflector = play(tmp_path, script, silence_s=0.1)
+    assert reflector.relists == 1
 
 
 def test_a_watch_that_lasted_long_was_a_good_one_however_it_ended(tmp_path: Path) -> None:
@@ -207,6 +250,7 @@ def test_a_watch_that_lasted_long_was_a_good_one_however_it_ended(tmp_path: Path
         part.lists(a_list())
         for _ in range(4):
             part.watches(a_watch(then="abort"))
+            part.looks_at_version(is_at("11"))
         part.watches(a_watch())  # ended in good order: no pause at all
         part.ends_watching("10")
 
@@ -214,3 +258,127 @@ def test_a_watch_that_lasted_long_was_a_good_one_however_it_ended(tmp_path: Path
     part, reflector = play(tmp_path, script, clock=lambda: float(next(minutes)))
     assert part.backoff.pauses == [0.8] * 4
     assert reflector.relists == 1
+
+
+FORBIDDEN = a_status(403, "Forbidden")
+
+
+def in_two(part: Play, x: Answer, then: Answer | None = None) -> None:
+    """Namespace x answers that; y is as it should be."""
+    x_path, y_path = (f"/api/v1/namespaces/{name}/pods" for name in "xy")
+    part.server.expect("GET", y_path, a_list(an_object("b", namespace="y")))
+    part.server.expect("GET", y_path, a_watch(then="hang"), WATCH)
+    part.server.expect("GET", x_path, x)
+    if then is not None:
+        part.server.expect("GET", x_path, then)
+
+
+def test_a_namespace_that_is_refused_does_not_keep_the_others_from_being_settled(
+    tmp_path: Path,
+) -> None:
+    told: list[tuple[str | None, int]] = []
+
+    def script(part: Play) -> None:
+        in_two(part, FORBIDDEN, Hang())
+
+    def access(namespace: str | None, error: ApiError | None) -> None:
+        told.append((namespace, error.status if error else 200))
+
+    _, reflector = play(tmp_path, script, namespaces=("x", "y"), on_access=access)
+    assert reflector.has_settled
+    assert not reflector.has_synced
+    assert sorted(told) == [("x", 403), ("y", 200)]
+    assert names(reflector) == ["b"]
+
+
+def test_a_namespace_whose_rights_come_later_is_listed_then(tmp_path: Path) -> None:
+    def script(part: Play) -> None:
+        in_two(part, FORBIDDEN, a_list(an_object("a", namespace="x")))
+        part.server.expect("GET", "/api/v1/namespaces/x/pods", a_watch(then="hang"), WATCH)
+
+    _, reflector = play(tmp_path, script, namespaces=("x", "y"))
+    assert reflector.has_synced
+    assert names(reflector) == ["a", "b"]
+
+
+def test_a_namespace_that_answers_badly_is_waited_for(tmp_path: Path) -> None:
+    def script(part: Play) -> None:
+        in_two(part, a_status(500, "InternalError"), Hang())
+
+    _, reflector = play(tmp_path, script, namespaces=("x", "y"))
+    assert not reflector.has_settled
+
+
+def test_without_rights_to_the_whole_cluster_nothing_is_settled(tmp_path: Path) -> None:
+    def script(part: Play) -> None:
+        part.lists(FORBIDDEN)
+        part.lists(Hang())
+
+    _, reflector = play(tmp_path, script)
+    assert not reflector.has_settled
+
+
+def test_a_list_older_than_what_is_known_is_a_restored_store_and_everything_is_news(
+    tmp_path: Path,
+) -> None:
+    """Every version is lower now, an object is back, one is gone, and one is as it was."""
+    rewinds: list[str] = []
+
+    def script(part: Play) -> None:
+        same = an_object("same", "3")
+        part.lists(
+            a_list(same, an_object("changed", "900"), an_object("new", "901"), version="910")
+        )
+        part.watches(a_status(410, "Expired"), "910")
+        part.lists(a_list(same, an_object("changed", "5"), an_object("old", "4"), version="8"))
+        part.ends_watching("8")
+
+    part, reflector = play(tmp_path, script, on_rewind=lambda: rewinds.append("rewound"))
+    assert rewinds == ["rewound"]
+    assert part.told[3:] == [
+        ("changed", "same"),
+        ("changed", "changed"),
+        ("added", "old"),
+        ("gone", "new"),
+    ]
+    changed = reflector.store.get(("ns", "changed"))
+    assert changed is not None
+    assert changed.metadata.resource_version == "5"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(a_bookmark("8"), id="by a bookmark"),
+        pytest.param(("MODIFIED", an_object("a", "8")), id="by an event"),
+        pytest.param(("DELETED", an_object("a", "8")), id="by an end"),
+    ],
+)
+def test_a_watch_that_goes_back_in_time_is_left_for_a_list(
+    tmp_path: Path, told: tuple[str, object]
+) -> None:
+    rewinds: list[str] = []
+
+    def script(part: Play) -> None:
+        part.lists(a_list(an_object("a"), version="910"))
+        part.watches(a_watch(told, then="hang"), "910")
+        part.lists(a_list(an_object("a"), version="9"))
+        part.watches(a_watch(("MODIFIED", an_object("a", "11")), then="hang"), "9")
+
+    part, _ = play(tmp_path, script, on_rewind=lambda: rewinds.append("rewound"))
+    assert rewinds == ["rewound"]
+    assert part.told[:2] == [("added", "a"), ("changed", "a")]
+
+
+def test_a_list_again_of_the_same_version_is_no_step_back(tmp_path: Path) -> None:
+    rewinds: list[str] = []
+
+    def script(part: Play) -> None:
+        part.lists(a_list(an_object("a")))
+        part.watches(a_status(410, "Expired"))
+        part.lists(a_list(an_object("a")))
+        part.ends_watching("10")
+
+    part, _ = play(tmp_path, script, on_rewind=lambda: rewinds.append("rewound"))
+    assert rewinds == []
+    assert part.told == [("added", "a")]

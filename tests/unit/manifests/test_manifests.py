@@ -56,7 +56,7 @@ def test_every_file_holds_objects(path):
     assert all(isinstance(document, dict) for document in documents)
 
 
-@pytest.mark.parametrize("folder", [*INSTALLED, "monitoring", "samples"])
+@pytest.mark.parametrize("folder", [*INSTALLED, "monitoring", "namespaced/tenant", "samples"])
 def test_a_kustomization_lists_every_file_but_examples(folder):
     there = {path.name for path in (MANIFESTS / folder).glob("*.yaml")}
     listed = set(kustomization(folder)["resources"])
@@ -118,6 +118,25 @@ def test_selectors_find_the_pod():
     assert one("Service")["spec"]["selector"].items() <= labels.items()
 
 
+def test_a_spare_is_ready_before_a_leader_goes_by_rollout_or_drain():
+    spec, budget = one("Deployment")["spec"], one("PodDisruptionBudget")["spec"]
+    labels = spec["template"]["metadata"]["labels"]
+    assert spec["replicas"] == 2
+    assert spec["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+    assert budget["maxUnavailable"] == 1
+    assert budget["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_replicas_stay_apart_where_there_is_room_and_start_where_there_is_none():
+    labels = one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    spread = pod()["topologySpreadConstraints"]
+    keys = [rule["topologyKey"] for rule in spread]
+    assert keys == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
+    for rule in spread:
+        assert rule["whenUnsatisfiable"] == "ScheduleAnyway"
+        assert rule["labelSelector"]["matchLabels"].items() <= labels.items()
+
+
 def test_the_service_monitor_finds_the_service():
     [monitor] = [d for d in documents("monitoring") if d["kind"] == "ServiceMonitor"]
     service = one("Service")
@@ -156,6 +175,7 @@ def test_everything_of_a_namespace_is_in_ours():
     assert {d["metadata"]["namespace"] for d in spaced} == {NAMESPACE}
     assert {d["kind"] for d in spaced} == {
         "Deployment",
+        "PodDisruptionBudget",
         "Role",
         "RoleBinding",
         "Service",

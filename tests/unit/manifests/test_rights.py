@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-RBAC = Path(__file__).parents[3] / "manifests" / "rbac"
+MANIFESTS = Path(__file__).parents[3] / "manifests"
+RBAC = MANIFESTS / "rbac"
+TENANT = MANIFESTS / "namespaced" / "tenant"
 NAME, NAMESPACE = "tunekeeper-controller", "tunekeeper-system"
 
 READ = ("get", "list", "watch")
@@ -37,8 +39,8 @@ EDIT = {
 }
 
 
-def documents():
-    texts = [path.read_text() for path in sorted(RBAC.glob("*.yaml"))]
+def documents(folder=RBAC):
+    texts = [path.read_text() for path in sorted(folder.glob("*.yaml"))]
     return [document for text in texts for document in yaml.safe_load_all(text)]
 
 
@@ -105,3 +107,13 @@ def test_no_right_is_a_wildcard_or_reaches_into_secrets_or_pods():
         words = " ".join(f"{key} {' '.join(verbs)}" for key, verbs in rights(role).items())
         for forbidden in ("*", "secrets", "pods/", "impersonate", "escalate", "bind"):
             assert forbidden not in words, role["metadata"]["name"]
+
+
+def test_in_one_namespace_the_controller_may_do_what_it_else_may_in_all():
+    [role] = [d for d in documents(TENANT) if d["kind"] == "Role"]
+    [binding] = [d for d in documents(TENANT) if d["kind"] == "RoleBinding"]
+    assert rights(role) == CONTROLLER
+    assert binding["roleRef"]["kind"] == "Role"
+    assert binding["roleRef"]["name"] == role["metadata"]["name"] == NAME
+    assert binding["subjects"] == named("ClusterRoleBinding", NAME)["subjects"]
+    assert {d["kind"] for d in documents(TENANT)} == {"Role", "RoleBinding", "Kustomization"}

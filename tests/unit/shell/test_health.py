@@ -57,6 +57,12 @@ def test_each_endpoint_answers(path: str, is_well: bool, status: int, is_shared:
     assert text.endswith("\n")
 
 
+def test_a_loop_that_stands_still_most_of_the_time_is_unwell_and_says_so() -> None:
+    health = Health(lambda: True, lambda: {"jobs": 0.0}, lambda: b"", lambda: 45.0)
+    told = asyncio.run(asked(health, "/healthz", is_shared=True))
+    assert told == (500, "the event loop stood still for 45 s of the last minute\n")
+
+
 def test_a_log_line_is_one_json_object_with_its_job() -> None:
     record = logging.LogRecord("controller.x", logging.INFO, "", 0, "two\nlines %s", ("é",), None)
     record.job = "ml/intents"

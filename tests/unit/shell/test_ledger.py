@@ -57,9 +57,22 @@ def test_another_object_of_the_name_is_not_the_one_that_was_written(ledger: Ledg
     assert ledger.newest(an_object("7", uid="uid-2")).metadata.uid == "uid-2"
 
 
-def test_an_older_answer_does_not_replace_a_newer_one(ledger: Ledger) -> None:
+def test_the_last_word_of_the_server_counts_though_its_version_be_lower(ledger: Ledger) -> None:
+    """One worker at a time asks about an object, and reads are live: this is no late answer."""
     ledger.remember(an_object("9"))
-    assert ledger.remember(an_object("8")).metadata.resource_version == "9"
+    assert ledger.remember(an_object("8")).metadata.resource_version == "8"
+    assert ledger.newest(an_object("7")).metadata.resource_version == "8"
+
+
+def test_an_own_write_that_the_cache_never_shows_is_not_believed_for_ever(
+    ledger: Ledger, clock: Clock
+) -> None:
+    ledger.remember(an_object("900"))
+    clock.now_s = MEMORY_S
+    assert ledger.is_own(an_object("7"))
+    clock.now_s = MEMORY_S + 1
+    assert not ledger.is_own(an_object("7"))
+    assert ledger.newest(an_object("7")).metadata.resource_version == "7"
 
 
 @pytest.mark.parametrize(("seen", "expected"), [("7", True), ("8", True), ("9", False)])

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import get_args
 
 import pytest
@@ -41,8 +42,8 @@ def scraped(metrics):
     return {(s.name, tuple(sorted(s.labels.items()))): s.value for s in samples}
 
 
-def value(metrics, name, **labels):
-    return scraped(metrics).get((name, tuple(sorted(labels.items()))))
+def value(metrics, series, /, **labels):
+    return scraped(metrics).get((series, tuple(sorted(labels.items()))))
 
 
 def test_a_job_is_counted_in_its_phase_and_in_no_other():
@@ -117,15 +118,21 @@ def test_only_the_leader_tells_of_jobs():
 
 
 @pytest.mark.parametrize(
-    ("run", "result"),
-    [({"verdict": "Promote"}, "Promote"), ({"failure": "InvalidData"}, "InvalidData")],
+    ("run", "result", "reason"),
+    [
+        ({"verdict": "Promote"}, "Succeeded", "Promote"),
+        ({"failure": "InvalidData"}, "Failed", "InvalidData"),
+    ],
     ids=["a verdict", "a failure class"],
 )
-def test_a_run_that_ended_is_counted_by_how_it_ended(run, result):
+def test_a_run_that_ended_is_counted_by_how_it_ended(run, result, reason):
     metrics = Metrics()
+    metrics.published(a_job())
+    how = {"namespace": "ml", "result": result, "reason": reason}
+    assert value(metrics, "tunekeeper_runs_total", **how) == 0  # before its first event
     ended = RunStatus(number=1, start_time=START, end_time=START + timedelta(minutes=20), **run)
     metrics.changed(a_job_that(phase="Succeeded", run=ended), FineTuneJobStatus())
-    assert value(metrics, "tunekeeper_runs_total", namespace="ml", result=result) == 1
+    assert value(metrics, "tunekeeper_runs_total", **how) == 1
     assert value(metrics, "tunekeeper_run_duration_seconds_sum") == 1200
 
 
@@ -200,13 +207,99 @@ def test_the_time_of_the_last_retraining_is_told_once_there_was_one():
     assert value(metrics, LAST_RETRAIN, **JOB) == START.timestamp()
 
 
-def test_results_of_reconciles_are_there_before_the_first():
-    assert (
-        value(
-            Metrics(),
-            "controller_runtime_reconcile_total",
-            controller="finetunejob",
-            result="error",
-        )
-        == 0
-    )
+@pytest.fixture
+def clock():
+    """Seconds that pass when they are told to."""
+    return SimpleNamespace(now=100.0)
+
+
+def a_queued_job():
+    return a_job_that(phase="Queued")
+
+
+def a_started_job():
+    return a_job_that(phase="Pending", run=RunStatus(number=1))
+
+
+def queue_wait(metrics):
+    name = "tunekeeper_run_queue_seconds"
+    return value(metrics, f"{name}_count"), value(metrics, f"{name}_sum")
+
+
+def test_the_time_of_a_run_in_line_for_a_slot_is_measured(clock):
+    metrics = Metrics(clock=lambda: clock.now)
+    for _ in range(2):  # seen again with another position: it has waited all the time
+        metrics.published(a_queued_job())
+        clock.now += 30
+    metrics.published(a_started_job())
+    metrics.changed(a_started_job(), a_queued_job().status)
+    assert queue_wait(metrics) == (1, 60)
+    metrics.changed(a_started_job(), a_started_job().status)
+    assert queue_wait(metrics) == (1, 60)
+
+
+def test_a_run_that_did_not_wait_counts_as_no_wait(clock):
+    metrics = Metrics(clock=lambda: clock.now)
+    metrics.changed(a_started_job(), FineTuneJobStatus())
+    assert queue_wait(metrics) == (1, 0)
+
+
+@pytest.mark.parametrize("end", ["forgotten", "leading", "suspended"])
+def test_a_wait_that_ended_without_a_run_is_no_wait_of_one(clock, end):
+    metrics = Metrics(clock=lambda: clock.now)
+    metrics.published(a_queued_job())
+    clock.now += 30
+    if end == "forgotten":
+        metrics.forgotten("ml", "intents")
+    elif end == "leading":
+        metrics.leading(False)
+    else:
+        metrics.changed(a_job_that(phase="Suspended"), a_queued_job().status)
+    metrics.changed(a_started_job(), FineTuneJobStatus())
+    assert queue_wait(metrics) == (1, 0)
+
+
+def test_the_lease_says_by_name_who_leads():
+    metrics = Metrics("ours")
+    assert value(metrics, "leader_election_master_status", name="ours") == 0
+    metrics.leading(True)
+    assert value(metrics, "leader_election_master_status", name="ours") == 1
+
+
+CONTROLLER_SERIES = (
+    ("controller_runtime_reconcile_total", {"result": "success"}),
+    ("controller_runtime_reconcile_total", {"result": "requeue"}),
+    ("controller_runtime_reconcile_total", {"result": "requeue_after"}),
+    ("controller_runtime_reconcile_total", {"result": "error"}),
+    ("controller_runtime_reconcile_errors_total", {}),
+    ("controller_runtime_reconcile_panics_total", {}),
+    ("controller_runtime_reconcile_time_seconds_count", {}),
+    ("controller_runtime_active_workers", {}),
+    ("controller_runtime_max_concurrent_reconciles", {}),
+)
+QUEUE_SERIES = (
+    "depth",
+    "adds_total",
+    "retries_total",
+    "queue_duration_seconds_count",
+    "work_duration_seconds_count",
+    "unfinished_work_seconds",
+    "longest_running_processor_seconds",
+)
+
+
+@pytest.mark.parametrize("controller", ["finetunejob", "basemodel"])
+def test_what_other_operators_export_is_there_under_their_names_before_anything_happened(
+    controller,
+):
+    metrics = Metrics()
+    metrics.queues.meter(controller)
+    found = [value(metrics, n, controller=controller, **more) for n, more in CONTROLLER_SERIES]
+    labels = {"name": controller, "controller": controller}
+    found += [value(metrics, f"workqueue_{name}", **labels) for name in QUEUE_SERIES]
+    assert set(found) == {0}
+
+
+def test_the_process_tells_of_its_memory_and_its_collector():
+    names = {name for name, _ in scraped(Metrics())}
+    assert {"process_resident_memory_bytes", "python_gc_collections_total"} <= names

@@ -9,9 +9,11 @@ from builders.jobs import START, a_job
 from builders.reconciled import position_of
 
 from controller.api.finetunejob import FineTuneJob
+from controller.kube.errors import ApiError, KubeError
 from controller.kube.objects import Key, Meta, OwnerReference
 from controller.settings import OperatorSettings
 from controller.shell.operator import Operator
+from controller.shell.reconcile import NEVER
 from controller.shell.records import Job, JobObject, Pod, PodStatus
 
 RUN = {"number": 2, "stage": "train", "attempt": 3}
@@ -205,3 +207,48 @@ def test_the_echo_of_an_own_write_wakes_nobody() -> None:
     operator.ledger.remember(a_stored())
     operator.watches.job_changed(None, a_stored())
     assert taken(operator) == []
+
+
+def an_operator_in(*namespaces: str) -> Operator:
+    return an_operator(watch_namespaces=",".join(namespaces), max_concurrent_runs=1)
+
+
+def seen_whole(operator: Operator, namespace: str) -> None:
+    for kind in operator.watches.territory.kinds:
+        operator.watches.territory.seen(kind, namespace)
+
+
+def test_what_waits_in_a_namespace_is_looked_at_once_it_is_seen_whole() -> None:
+    operator = an_operator_in("ml")
+    operator.watches.jobs.store.put(a_stored())
+    operator.watches.territory.seen("finetunejobs", "ml")
+    assert taken(operator) == []
+    seen_whole(operator, "ml")
+    assert taken(operator) == [("ml", "intents")]
+
+
+def test_nothing_is_decided_in_a_namespace_that_is_not_seen_whole() -> None:
+    operator = an_operator_in("ml", "nlp")
+    seen_whole(operator, "nlp")
+    operator.watches.jobs.store.put(a_stored())
+    assert asyncio.run(operator.workers.reconcile(("ml", "intents"))) == NEVER  # asks nobody
+
+
+def test_a_namespace_that_is_refused_holds_no_slot_and_no_place_in_line() -> None:
+    operator = an_operator_in("ml", "nlp")
+    operator.watches.jobs.store.put(a_stored(run=RUN, phase="Running"))
+    operator.remember_runs()
+    assert position_of(operator, a_young_job()) == 0  # it could not be seen then
+    seen_whole(operator, "ml")
+    operator.remember_runs()
+    operator.limits.forget("uid-z")
+    assert position_of(operator, a_young_job()) == 1
+    operator.watches.territory.refused("pods", "ml", ApiError(403, "Forbidden", "no"))
+    assert position_of(operator, a_young_job()) == 0
+
+
+def test_a_store_that_was_put_back_ends_the_process_whichever_watch_finds_it() -> None:
+    for reflector in an_operator().watches.named().values():
+        for scope in reflector._scopes:  # noqa: SLF001 - what it was told to call
+            with pytest.raises(KubeError, match="put back"):
+                scope._on_rewind()  # noqa: SLF001

@@ -82,6 +82,15 @@ def test_who_does_not_lead_creates_nothing() -> None:
     assert scene.api.all(JOBS) == []
 
 
+def test_a_leader_that_stood_still_past_its_lease_before_the_create_creates_nothing() -> None:
+    scene = Scene()
+    scene.given()
+    scene.api.before = once("GET finetunejobs", lambda: setattr(scene, "is_leader", False))
+    with pytest.raises(KubeError, match="Lease"):
+        scene.reconcile()
+    assert scene.api.all(JOBS) == []
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_lost_answer_to_the_create_never_makes_a_second_child(when: str) -> None:
     scene = Scene()

@@ -13,6 +13,12 @@ def test_without_flags_and_environment_the_defaults_hold() -> None:
     assert read_settings([], {}) == OperatorSettings()
 
 
+def test_the_lease_of_a_cluster_is_15_10_2() -> None:
+    settings = OperatorSettings()
+    times = (settings.lease_duration_s, settings.lease_renew_s, settings.lease_retry_s)
+    assert times == (15.0, 10.0, 2.0)
+
+
 def test_a_variable_sets_and_a_flag_wins() -> None:
     environ = {"TUNEKEEPER_WORKERS": "3", "TUNEKEEPER_LEASE_NAME": "other"}
     settings = read_settings(["--workers", "5"], environ)
