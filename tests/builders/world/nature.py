@@ -23,6 +23,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "prepare": {"baseRevision": "abc", "baseDigest": DIGEST, "datasetDigest": DIGEST},
     "train": {"adapterDigest": DIGEST},
     "judge": {"verdict": "Promote", "evaluationId": "e1", "sequence": 1},
+    "collect": {},  # it has looked, and the store has no word
 }
 
 

@@ -97,7 +97,7 @@ def test_a_clock_that_jumps_delays_no_look_at_the_events(jump_s: float) -> None:
     awaited = Awaited(child, "uid-1", START)
     jumped = START + timedelta(seconds=jump_s)
     assert waits.next_look_s(awaited, jumped) <= 20
-    asyncio.run(waits.look("ml", "uid-1", START))
+    asyncio.run(waits.look("ml", awaited, START))
     assert waits.next_look_s(awaited, START) == 30
     assert waits.next_look_s(awaited, jumped) <= 30
 
