@@ -1,0 +1,261 @@
+"""One case's own corner of a control plane: a namespace, its node, its replicas, its history."""
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+from builders.operated import ACCOUNT, FAST, SPEC
+from cluster.api import ApiFailed, Json
+from cluster.plane import ControlPlane, free_port
+from cluster.pod import Pod
+from faults.history import CHILD, JOB, POD, History
+from faults.journal import Journal
+from faults.kubelet import ScriptedKubelet
+from faults.loop import Loop
+from faults.objects import is_alive, labels, owner
+from faults.proxy import Line, Proxy, Reply
+from faults.replica import Replica
+from faults.requests import Sort
+from faults.watching import Gates
+
+NAME = "intents"
+LEASE = {"lease_duration_s": 2, "lease_renew_s": 1, "lease_retry_s": 0.3}
+LEASE_ROLE = "fault-suite-lease"
+PATIENCE_S = 90.0
+LOOK_S = 0.05
+LED_S = 1.5
+"""A leader renews more often."""
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """How long the suite waits; the CI sample is shorter than the full run."""
+
+    quiet_s: float = 1.0
+    """How long nothing may be written at the end."""
+    stale_s: float = 6.0
+    """How long a frozen watch shows nothing."""
+    away_s: float = 6.0
+    """How long the API server is away."""
+
+
+class Disturbs(Protocol):
+    """What a rig must know of a fault."""
+
+    async def meet(self, line: Line) -> Reply | None:
+        """What the operator is told."""
+
+    def at_point(self, rig: "Rig", point: str) -> None:
+        """The life has come to a named point: a stage's pod runs, it is suspended, it ended."""
+
+
+@dataclass
+class Rig:
+    """Made and unmade by ``opened``; used by the thread of its case, and by its kubelet's."""
+
+    plane: ControlPlane
+    loop: Loop
+    fault: Disturbs
+    knobs: Knobs
+    title: str
+    mutant: str = ""
+    memory: set[str] = field(default_factory=set)
+    """What the script remembers."""
+    by_hand: set[int] = field(default_factory=set)
+    """Revisions that the case wrote itself."""
+    removed_by_hand: set[str] = field(default_factory=set)
+    replicas: list[Replica] = field(default_factory=list)
+    journal: Journal = field(default_factory=Journal)
+    gates: Gates = field(default_factory=Gates)
+    began_s: float = field(default_factory=time.monotonic)
+
+    # Its parts
+
+    @contextlib.contextmanager
+    def opened(self, ends: Callable[["Rig", Pod], bool], count: int = 1):
+        """Everything is there; the operator has been started and may not be ready."""
+        self.namespace = f"{self.title[:40].strip('-')}-{secrets.token_hex(3)}"
+        self._make_namespace()
+        self.history = History(self.plane, self.namespace)
+        self.loop.do(self.history.start())
+        kubelet = ScriptedKubelet(
+            self.plane.api,
+            self.namespace,
+            history=self.history,
+            end=lambda pod: ends(self, pod),
+            met=self._met,
+        )
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._remove_namespace)
+            stack.callback(lambda: self.loop.do(self.history.stop()))
+            stack.enter_context(kubelet)
+            for number in range(count):
+                self._start_replica("ab"[number], stack)
+            yield self
+
+    def _met(self, pod: Pod) -> None:
+        self.fault.at_point(self, pod.stage)
+
+    def at_point(self, point: str) -> None:
+        """Tell the fault."""
+        self.fault.at_point(self, point)
+
+    def _start_replica(self, name: str, stack: contextlib.ExitStack) -> None:
+        proxy = Proxy(self.plane, name, self.journal, self.gates, self.fault)
+        port = self.loop.do(proxy.start())
+        stack.callback(lambda: self.loop.do(proxy.stop()))
+        replica = Replica(
+            name, self.namespace, self.plane.folder, self._flags(name, port), self.mutant
+        )
+        self.replicas.append(replica)
+        replica.start()
+        stack.callback(replica.stop)
+        if name == "a":
+            self.until(self.is_led, "the first replica leads")
+
+    def _flags(self, name: str, port: int) -> Sequence[str]:
+        address = f"127.0.0.1:{free_port('127.0.0.1')}"
+        settings = {
+            **FAST,
+            **LEASE,
+            "namespace": self.namespace,
+            "watch_namespaces": self.namespace,
+            "kubeconfig": self._write_kubeconfig(name, port),
+            "metrics_address": address,
+            "health_address": address,
+        }
+        return [f"--{key.replace('_', '-')}={value}" for key, value in settings.items()]
+
+    def _write_kubeconfig(self, name: str, port: int) -> Path:
+        path = self.plane.folder / f"{self.namespace}-{name}.kubeconfig"
+        named = {"cluster": "proxy", "user": "operator"}
+        document = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "proxy",
+            "clusters": [{"name": "proxy", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+            "users": [{"name": "operator", "user": {"token": self.plane.token_for(*ACCOUNT)}}],
+            "contexts": [{"name": "proxy", "context": named}],
+        }
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            yaml.safe_dump(document, file)
+        return path
+
+    def _make_namespace(self) -> None:
+        api, name = self.plane.api, self.namespace
+        enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
+        api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": enforced}})
+        subject = {"kind": "ServiceAccount", "name": ACCOUNT[0], "namespace": ACCOUNT[1]}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": LEASE_ROLE}
+        binding = {"metadata": {"name": LEASE_ROLE}, "roleRef": role, "subjects": [subject]}
+        root = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{name}"
+        api.post(f"{root}/rolebindings", binding)
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        self.until(lambda: api.find(account), f"{account} is made")
+
+    def _remove_namespace(self) -> None:
+        """Without waiting; its pods have no kubelet any more."""
+        api = self.plane.api
+        with contextlib.suppress(ApiFailed, OSError):
+            api.delete(f"/api/v1/namespaces/{self.namespace}")
+            pods = f"/api/v1/namespaces/{self.namespace}/pods"
+            for pod in api.get(pods)["items"]:
+                api.raw("DELETE", f"{pods}/{pod['metadata']['name']}", {"gracePeriodSeconds": 0})
+
+    # What a user does
+
+    def path(self, kind: str = JOB, name: str = NAME) -> str:
+        """Of an object of the namespace."""
+        return f"{self.history.path(kind)}/{name}"
+
+    def apply(self, **spec: Any) -> Json:
+        """Create the FineTuneJob."""
+        body = {
+            "apiVersion": "tunekeeper.dev/v1alpha1",
+            "kind": "FineTuneJob",
+            "metadata": {"name": NAME},
+            "spec": {**SPEC, **spec},
+        }
+        return self.plane.api.post(self.history.path(JOB), body)
+
+    def edit(self, **spec: Any) -> None:
+        """Change some of its spec."""
+        self.plane.api.patch(self.path(), {"spec": spec})
+
+    # What is so now
+
+    def job(self) -> Json:
+        """The FineTuneJob; empty when it is not there."""
+        return next((job for job in self.history.now(JOB) if not _is_other(job)), {})
+
+    def phase(self) -> str:
+        """Of the FineTuneJob."""
+        return str(self.job().get("status", {}).get("phase", ""))
+
+    def children(self) -> list[Json]:
+        """The Jobs of the FineTuneJob that is there now."""
+        uid = self.job().get("metadata", {}).get("uid", "none")
+        return [job for job in self.history.now(CHILD) if owner(job) == uid]
+
+    def all_children(self) -> list[Json]:
+        """The Jobs of any FineTuneJob that there is or was."""
+        return [job for job in self.history.now(CHILD) if owner(job)]
+
+    def pods(self) -> list[Json]:
+        """Of any FineTuneJob that there is or was."""
+        return [pod for pod in self.history.now(POD) if owner(pod)]
+
+    def alive(self) -> list[Json]:
+        """The pods that may be at work."""
+        return [pod for pod in self.pods() if is_alive(pod)]
+
+    def has_running(self, stage: str) -> bool:
+        """Whether a pod of that stage runs."""
+        running = (pod for pod in self.alive() if pod["status"].get("phase") == "Running")
+        return any(labels(pod).get("stage") == stage for pod in running)
+
+    def until(
+        self, is_true: Callable[[], object], what: str, timeout_s: float = PATIENCE_S
+    ) -> None:
+        """Return when it is so.
+
+        Raises:
+            TimeoutError: it never was.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while not is_true():
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"{what}: not within {timeout_s:g} s")
+            time.sleep(LOOK_S)
+
+    def until_quiet(self, for_s: float) -> None:
+        """Return when nothing was written for so long, and a replica leads.
+
+        Raises:
+            TimeoutError: it writes and writes.
+        """
+
+        def is_quiet() -> bool:
+            since_s = time.monotonic() - for_s
+            return self.is_led() and not self.journal.of(Sort.WRITE, Sort.EVENT, since_s=since_s)
+
+        self.until(is_quiet, f"nothing is written for {for_s:g} s")
+
+    def is_led(self) -> bool:
+        """Whether a replica has written the Lease a moment ago, in its present life."""
+        recent_s = time.monotonic() - LED_S
+        return any(
+            replica.starts
+            and self.journal.led_since(max(recent_s, replica.starts[-1]), replica.name)
+            for replica in self.replicas
+        )
+
+
+def _is_other(job: Json) -> bool:
+    return job["metadata"]["name"] != NAME
