@@ -77,12 +77,3 @@ class Patience(Burst):
     def refused(self) -> Reply:
         """What the server says."""
         return refusal(429, "TooManyRequests", "try again later", retry_after_s=1)
-
-
-class Away(AtWrite):
-    """From that write on nobody answers at all, for as long as the knobs say."""
-
-    async def befall(self, line: Line) -> Reply | None:
-        """The last request that came as far as the proxy."""
-        self.rig.begin_outage()
-        return None

@@ -55,6 +55,11 @@ class Result:
         """A mutant passes when it was caught."""
         return bool(self.violations) == bool(self.case.mutant)
 
+    def told(self) -> str:
+        """What is wrong, and the story that shows why."""
+        said = [f"  {violation}" for violation in self.violations] or ["  it was not caught"]
+        return "\n".join([*said, self.story])
+
 
 @dataclass
 class Ground:

@@ -10,7 +10,6 @@ from faults.objects import attempt, conditions, is_alive, is_over, is_true
 TIMES = re.compile(r"Time$|^time$|^notBefore$|^wallSeconds$")
 UID_HASH = re.compile(r"(intents-)[a-z0-9]{5}(-r\d)")
 ATTEMPTS = frozenset({"attempt", "attempts", "failures", "waits"})
-RUNS = frozenset({"number", "run"})
 
 
 def end_state(job: Json, children: Iterable[Json], pods: Iterable[Json]) -> Json:
@@ -26,18 +25,28 @@ def end_state(job: Json, children: Iterable[Json], pods: Iterable[Json]) -> Json
 
 def without_attempts(state: Json) -> Json:
     """The same, however many attempts it took: of each stage only how the last one ended."""
-    last = {(run, stage): how for run, stage, _, how in state["children"]}
-    status = _without(state["status"], ATTEMPTS)
-    return {**state, "status": status, "children": sorted((*k, how) for k, how in last.items())}
+    last = {child[:-2]: child[-1] for child in state["children"]}
+    children = sorted((*place, how) for place, how in last.items())
+    return {**state, "status": _without(state["status"], ATTEMPTS), "children": children}
 
 
 def without_runs(state: Json) -> Json:
-    """The same, whatever number the run has: of the children only those of the last run."""
-    newest = max((child[0] for child in state["children"]), default=0)
-    children = [child[1:] for child in state["children"] if child[0] == newest]
-    status = _without(state["status"], RUNS)
-    status["history"] = status.get("history", [])[-1:]
-    return {**state, "status": status, "children": children}
+    """The same, whatever number the run has: only the last run, and nobody's children."""
+    status = dict(state["status"])
+    status["run"] = _without(status.get("run", {}), frozenset({"number"}))
+    last = status.get("history", [])[-1:]
+    status["history"] = _without(last, frozenset({"run"}))
+    return without_children({**state, "status": status})
+
+
+def without_children(state: Json) -> Json:
+    """The same, whatever Jobs are left."""
+    return {**state, "children": []}
+
+
+def without_generations(state: Json) -> Json:
+    """The same, however often the spec was edited."""
+    return {**state, "status": _without(state["status"], frozenset({"observedGeneration"}))}
 
 
 def differences(wanted: Any, found: Any, place: str = "") -> list[str]:

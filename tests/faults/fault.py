@@ -1,9 +1,13 @@
 """What a fault is: it meets requests in the proxy and points of the life in the script."""
 
+import asyncio
 import threading
+from collections.abc import Coroutine, Iterable
 from typing import ClassVar
 
+from faults.invariants import Violation
 from faults.proxy import Line, Reply
+from faults.replica import Replica
 from faults.requests import Sort
 from faults.rig import Rig
 
@@ -21,6 +25,7 @@ class Fault:
     def __init__(self) -> None:
         self._struck = threading.Event()
         self._over = threading.Event()
+        self._over.set()
 
     @property
     def has_struck(self) -> bool:
@@ -36,7 +41,7 @@ class Fault:
     @property
     def is_over(self) -> bool:
         """Whether nothing more of it is to come."""
-        return self.has_struck
+        return self.has_struck and self._over.is_set()
 
     async def meet(self, line: Line) -> Reply | None:
         """Let it pass."""
@@ -48,6 +53,10 @@ class Fault:
 
     def at_point(self, rig: Rig, point: str) -> None:
         """The life has come to a point; nothing happens there."""
+
+    def judged(self) -> Iterable[Violation]:
+        """What only this fault can say is wrong."""
+        return ()
 
 
 class Undisturbed(Fault):
@@ -80,6 +89,12 @@ class AtWrite(Fault):
         """What happens to that write."""
         return await line.forward()
 
+    def soon(self, work: Coroutine[object, object, None]) -> None:
+        """Do it beside the request; the fault is over when it is done."""
+        self._over.clear()
+        self._later = asyncio.ensure_future(work)
+        self._later.add_done_callback(lambda _: self._over.set())
+
     async def otherwise(self, line: Line) -> Reply | None:
         """What happens to every other request."""
         return await line.forward()
@@ -88,6 +103,6 @@ class AtWrite(Fault):
         """End the replica that sent it."""
         self.replica_of(line).kill()
 
-    def replica_of(self, line: Line):
+    def replica_of(self, line: Line) -> Replica:
         """The one that sent it."""
         return next(one for one in self.rig.replicas if one.name == line.replica)

@@ -1,11 +1,13 @@
 """Every case: which fault strikes where in which life."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 
-from faults import atwrites
+from faults import atwatches, atwrites, edits, hands, leaders
 from faults.case import Case
-from faults.scenarios import SCENARIOS, Scenario
+from faults.fault import Fault
+from faults.scenarios import OFTEN_RETRIED, SCENARIOS, SUCCESS, Scenario
+from faults.watching import WATCHED
 
 AT_WRITES = {
     "kill-before": atwrites.KillBefore,
@@ -16,17 +18,83 @@ AT_WRITES = {
     "burst-429": atwrites.Patience,
 }
 
+AT_WATCHES = {"gone-by-event": atwatches.GoneByEvent, "gone-by-status": atwatches.GoneByStatus}
+LEADERS = {"asleep-before": leaders.AsleepBefore, "asleep-after": leaders.AsleepAfter}
+UNSEEN = {"unseen-suspend": edits.UnseenSuspend, "unseen-recreate": edits.UnseenRecreate}
+BY_HAND = {
+    "recreated": hands.Recreated,
+    "status-wiped": hands.StatusWiped,
+    "job-deleted": partial(hands.JobsDeleted, policy="Background"),
+    "job-orphaned": partial(hands.JobsDeleted, policy="Orphan"),
+    "pod-deleted": partial(hands.PodsDeleted, is_forced=False),
+    "pod-forced": partial(hands.PodsDeleted, is_forced=True),
+}
+
 Paths = Mapping[str, Sequence[str]]
 """The writes of each scenario, as recorded."""
 
 
 def every_case(paths: Paths) -> list[Case]:
     """In a fixed order."""
-    return [case for scenario in SCENARIOS for case in _of(scenario, paths[scenario.name])]
+    found = [case for scenario in SCENARIOS for case in _of(scenario, paths[scenario.name])]
+    return [*found, *_special(paths)]
 
 
 def _of(scenario: Scenario, path: Sequence[str]) -> Iterator[Case]:
+    yield from _at_every_write(scenario, path, {**AT_WRITES, **LEADERS})
+    yield from _at_every_write(scenario, path, AT_WATCHES, is_meant=is_create)
+    yield from _at_every_write(scenario, path, {"away": atwatches.Away}, is_meant=is_create)
+    for resource in WATCHED:
+        stale = {f"stale-{resource}": partial(atwatches.Stale, resource=resource)}
+        yield from _at_every_write(scenario, path, stale, is_meant=is_create)
+    before_creates = {number for number in range(1, len(path)) if is_create(path[number])}
+    yield from _at_every_write(scenario, path, UNSEEN, numbers=before_creates)
+    yield from _by_hand(scenario)
+
+
+def _special(paths: Paths) -> Iterator[Case]:
+    """Those that need a life of their own, and the mutants that the suite must catch."""
+    asleep = partial(leaders.SleepsPastCleanup, first_train(paths[OFTEN_RETRIED.name]))
+    name = "sleeps-past-cleanup"
+    yield Case(f"{OFTEN_RETRIED.name}/{name}", name, OFTEN_RETRIED, asleep)
+    status = first_train(paths[SUCCESS.name])
+    caught = {
+        "no-live-look": partial(edits.UnseenSuspend, status),
+        "no-write-ahead": partial(atwrites.KillAfter, 1),
+        "no-precondition": partial(leaders.AsleepBefore, status),
+    }
+    for mutant, fault in caught.items():
+        name = f"mutant-{mutant}"
+        yield Case(f"{SUCCESS.name}/{name}", name, SUCCESS, fault, mutant)
+
+
+def first_train(path: Sequence[str]) -> int:
+    """The status write that records the first attempt at train."""
+    return 1 + path.index("put-status-train-1-running")
+
+
+def is_create(write: str) -> bool:
+    """Whether a stage is started by it: where the life goes on to the next stage."""
+    return write.startswith("post-jobs")
+
+
+def _at_every_write(
+    scenario: Scenario,
+    path: Sequence[str],
+    faults: Mapping[str, Callable[[int], Fault]],
+    is_meant: Callable[[str], bool] = lambda _: True,
+    numbers: Collection[int] = (),
+) -> Iterator[Case]:
     for number, write in enumerate(path, start=1):
-        for kind, fault in AT_WRITES.items():
-            name = f"{scenario.name}/{number:02}-{write}/{kind}"
-            yield Case(name, kind, scenario, partial(fault, number))
+        if is_meant(write) and (not numbers or number in numbers):
+            for kind, fault in faults.items():
+                name = f"{scenario.name}/{number:02}-{write}/{kind}"
+                yield Case(name, kind, scenario, partial(fault, number))
+
+
+def _by_hand(scenario: Scenario) -> Iterator[Case]:
+    points = [*scenario.stages, "ended", *scenario.points]
+    for kind, fault in BY_HAND.items():
+        for point in points:
+            name = f"{scenario.name}/{point}/{kind}"
+            yield Case(name, kind, scenario, partial(fault, point))

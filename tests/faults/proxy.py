@@ -46,6 +46,7 @@ def status_of(code: int, reason: str, message: str) -> Json:
 
 
 GONE = status_of(http.HTTPStatus.GONE, "Expired", "too old resource version")
+GONE_EVENT = json.dumps({"type": "ERROR", "object": GONE}).encode() + b"\n"
 
 
 class Meets(Protocol):
@@ -168,17 +169,16 @@ class Proxy:
     async def _piped(
         self, resource: str, answer: aiohttp.ClientResponse, told: web.StreamResponse
     ) -> None:
-        """Until either side ends, or the watches are spoilt."""
-        spoilt = asyncio.ensure_future(self._gates.spoilt())
+        """Until either side ends, or the watches are ended."""
+        ending = self._gates.ending()
         pumping = asyncio.ensure_future(self._pumped(resource, answer, told))
         try:
-            await asyncio.wait((pumping, spoilt), return_when=asyncio.FIRST_COMPLETED)
-            if spoilt.done():
-                await told.write(json.dumps({"type": "ERROR", "object": GONE}).encode() + b"\n")
+            await asyncio.wait((pumping, ending), return_when=asyncio.FIRST_COMPLETED)
+            if ending.done() and ending.result():
+                await told.write(ending.result())
         finally:
-            for task in (pumping, spoilt):
-                task.cancel()
-            await asyncio.gather(pumping, spoilt, return_exceptions=True)
+            pumping.cancel()
+            await asyncio.gather(pumping, return_exceptions=True)
 
     async def _pumped(
         self, resource: str, answer: aiohttp.ClientResponse, told: web.StreamResponse

@@ -22,7 +22,7 @@ from faults.objects import is_alive, labels, owner
 from faults.proxy import Line, Proxy, Reply
 from faults.replica import Replica
 from faults.requests import Sort
-from faults.watching import Gates
+from faults.watching import WATCHED, Gates
 
 NAME = "intents"
 LEASE = {"lease_duration_s": 2, "lease_renew_s": 1, "lease_retry_s": 0.3}
@@ -72,7 +72,7 @@ class Rig:
     removed_by_hand: set[str] = field(default_factory=set)
     replicas: list[Replica] = field(default_factory=list)
     journal: Journal = field(default_factory=Journal)
-    gates: Gates = field(default_factory=Gates)
+    gates: Gates = field(init=False)
     began_s: float = field(default_factory=time.monotonic)
 
     # Its parts
@@ -80,6 +80,7 @@ class Rig:
     @contextlib.contextmanager
     def opened(self, ends: Callable[["Rig", Pod], bool], count: int = 1):
         """Everything is there; the operator has been started and may not be ready."""
+        self.gates = self.loop.do(_made_gates())
         self.namespace = f"{self.title[:40].strip('-')}-{secrets.token_hex(3)}"
         self._make_namespace()
         self.history = History(self.plane, self.namespace)
@@ -118,6 +119,7 @@ class Rig:
         stack.callback(replica.stop)
         if name == "a":
             self.until(self.is_led, "the first replica leads")
+        self.until(lambda: self.watches_all(name), f"replica {name} watches")
 
     def _flags(self, name: str, port: int) -> Sequence[str]:
         address = f"127.0.0.1:{free_port('127.0.0.1')}"
@@ -188,6 +190,22 @@ class Rig:
         """Change some of its spec."""
         self.plane.api.patch(self.path(), {"spec": spec})
 
+    def recreate(self) -> None:
+        """Delete the object and make it again, as it is."""
+        spec = self.plane.api.get(self.path())["spec"]
+        self.plane.api.delete(self.path())
+        self.until(lambda: self.plane.api.find(self.path()) is None, "it is deleted")
+        self.apply(**spec)
+
+    def wipe_status(self) -> None:
+        """Nobody but the operator should; whoever does wins against a write under way."""
+        wiped = None
+        while wiped is None:
+            seen = self.plane.api.get(self.path())
+            with contextlib.suppress(ApiFailed):
+                wiped = self.plane.api.put(f"{self.path()}/status", {**seen, "status": {}})
+        self.by_hand.add(int(wiped["metadata"]["resourceVersion"]))
+
     # What is so now
 
     def job(self) -> Json:
@@ -247,6 +265,11 @@ class Rig:
 
         self.until(is_quiet, f"nothing is written for {for_s:g} s")
 
+    def watches_all(self, replica: str) -> bool:
+        """Whether a replica has begun to watch all that it looks at."""
+        begun = self.journal.of(Sort.WATCH, replica=replica)
+        return {entry.request.resource for entry in begun} >= set(WATCHED)
+
     def is_led(self) -> bool:
         """Whether a replica has written the Lease a moment ago, in its present life."""
         recent_s = time.monotonic() - LED_S
@@ -255,6 +278,10 @@ class Rig:
             and self.journal.led_since(max(recent_s, replica.starts[-1]), replica.name)
             for replica in self.replicas
         )
+
+
+async def _made_gates() -> Gates:
+    return Gates()
 
 
 def _is_other(job: Json) -> bool:

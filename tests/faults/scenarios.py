@@ -23,6 +23,8 @@ class Scenario:
     stages: tuple[str, ...]
     """Those that have a pod, in order."""
     spec: tuple[tuple[str, object], ...] = ()
+    points: tuple[str, ...] = ()
+    """Others that its user comes to."""
 
 
 def only_watches(rig: Rig) -> None:
@@ -83,7 +85,14 @@ WHOLE = ("prepare", "train", "judge")
 SUCCESS = Scenario("success", "Succeeded", works, only_watches, WHOLE)
 BAD_DATA = Scenario("bad-data", "Failed", finds_bad_data, only_watches, ("prepare",))
 RETRIED = Scenario("retried", "Succeeded", fails_once, only_watches, WHOLE)
-SUSPENDED = Scenario("suspended", "Succeeded", works_once_resumed, suspends_mid_train, WHOLE)
+SUSPENDED = Scenario(
+    "suspended",
+    "Succeeded",
+    works_once_resumed,
+    suspends_mid_train,
+    WHOLE,
+    points=("suspended",),
+)
 OFTEN_RETRIED = Scenario(
     "often-retried",
     "Succeeded",
@@ -93,3 +102,4 @@ OFTEN_RETRIED = Scenario(
     (("retry", {"maxAttempts": 10}),),
 )
 SCENARIOS = (SUCCESS, BAD_DATA, RETRIED, SUSPENDED)
+EVERY_SCENARIO = (*SCENARIOS, OFTEN_RETRIED)

@@ -7,14 +7,14 @@ WATCHED = ("finetunejobs", "basemodels", "jobs", "pods")
 
 
 class Gates:
-    """Of one case; used in the loop, ``is_away`` set by anyone."""
+    """Of one case; made and used in the loop."""
 
     def __init__(self) -> None:
         self.is_away = False
         self.refused: Counter[str] = Counter()
         self._refusals = 0
         self._frozen: dict[str, asyncio.Event] = {}
-        self._spoiling = asyncio.Event()
+        self._ending: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
     def freeze(self, resource: str) -> None:
         """Its watch shows nothing new from now on."""
@@ -32,14 +32,14 @@ class Gates:
         if frozen is not None:
             await frozen.wait()
 
-    def spoil(self) -> None:
-        """Every open watch ends with the ERROR event that its version is gone."""
-        self._spoiling.set()
-        self._spoiling = asyncio.Event()
+    def end_watches(self, last_line: bytes = b"") -> None:
+        """Every open watch ends, with one more line where one is given."""
+        ending, self._ending = self._ending, asyncio.get_running_loop().create_future()
+        ending.set_result(last_line)
 
-    async def spoilt(self) -> None:
-        """Return when the watches that are open now are spoilt."""
-        await self._spoiling.wait()
+    def ending(self) -> "asyncio.Future[bytes]":
+        """Done, with the last line, when the watches that are open now end."""
+        return self._ending
 
     def refuse_watches(self, times: int) -> None:
         """The next so many watches of each resource are answered 410."""
