@@ -70,6 +70,8 @@ class AnyChild:
     finished: datetime | None = None
     is_stopped: bool = False
     """It was told to stop (a Job's deletionTimestamp), so its end is nobody's failure."""
+    has_ended: bool = False
+    """The cluster says that it ended, whatever of its pods is shown here: nothing is to stop."""
     disruption: str = ""
     """How the cluster took its pod away: evicted, preempted, drained. Not the stage's doing."""
     ending: Ending | None = None

@@ -157,6 +157,7 @@ def _known(job: Job, pods: Sequence[Pod], teller: Pod | None) -> AnyChild:
         started=_started(pods),
         finished=_finished(job, pods) if state is ChildState.FINISHED else None,
         is_stopped=_is_stopped(job),
+        has_ended=_is_settled(job),
         disruption=_disruption(job, teller),
         ending=_ending(job, teller),
         wait=wait_of(newest) if newest is not None and state is ChildState.PENDING else None,

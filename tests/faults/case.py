@@ -32,7 +32,9 @@ class Case:
     scenario: Scenario
     fault: Callable[[], Fault]
     mutant: str = ""
-    """The safeguard that is taken out: then a violation is what is wanted."""
+    """The safeguard that is taken out."""
+    caught_by: str = ""
+    """The promise that its absence breaks: that violation is then what is wanted."""
     is_alone: bool = False
     """It disturbs the whole control plane."""
 
@@ -52,8 +54,10 @@ class Result:
 
     @property
     def has_passed(self) -> bool:
-        """A mutant passes when it was caught."""
-        return bool(self.violations) == bool(self.case.mutant)
+        """A mutant passes when the promise that it must break was seen to be broken."""
+        if self.case.mutant:
+            return any(one.promise == self.case.caught_by for one in self.violations)
+        return not self.violations
 
     def told(self) -> str:
         """What is wrong, and the story that shows why."""
@@ -81,7 +85,7 @@ def run(ground: Ground, case: Case, wanted: Json | None) -> Result:
         with rig.opened(case.scenario.ends, fault.replicas):
             found = _lived(rig, case, fault, wanted)
             end = end_of(rig)
-            story = timeline(rig) if bool(found) != bool(case.mutant) else ""
+            story = timeline(rig) if found or case.mutant else ""
     except Exception:  # noqa: BLE001 - one case must not end the suite
         found = [Violation("case", traceback.format_exc())]
         story = timeline(rig) if hasattr(rig, "history") else ""

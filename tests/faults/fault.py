@@ -22,6 +22,8 @@ class Fault:
     allows: ClassVar[frozenset[str]] = frozenset()
     """How the end may differ; see ``allowances``."""
 
+    changes_crds: ClassVar[bool] = False
+
     def __init__(self) -> None:
         self._struck = threading.Event()
         self._over = threading.Event()

@@ -49,13 +49,15 @@ class Change:
 class History:
     """Of one namespace; ``follow`` runs in the loop, the rest is for any thread."""
 
-    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+    def __init__(self, plane: ControlPlane, namespace: str, *, may_relist: bool = False) -> None:
         self._plane = plane
         self._namespace = namespace
         self._changes: list[Change] = []
         self._now: dict[str, dict[str, Json]] = {kind: {} for kind in ROOTS}
         self._lock = threading.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._may_relist = may_relist
+        """An API server forgets the versions of a kind whose CRD has changed."""
         self._broken = ""
 
     async def start(self) -> None:
@@ -69,7 +71,7 @@ class History:
             timeout=aiohttp.ClientTimeout(total=None, sock_read=90),
             read_bufsize=1 << 20,
         )
-        versions = {kind: await self._listed(kind) for kind in ROOTS}
+        versions = {kind: await self._begun(kind) for kind in ROOTS}
         self._tasks = [
             asyncio.create_task(self._follow(kind, version)) for kind, version in versions.items()
         ]
@@ -107,7 +109,13 @@ class History:
             return uid in self._now[kind]
 
     def has_caught_up(self) -> bool:
-        """Whether it shows what a live list shows."""
+        """Whether it shows what a live list shows.
+
+        Raises:
+            HistoryBrokenError: it never will.
+        """
+        if self._broken:
+            raise HistoryBrokenError(self._broken)
         return all(self._shows(kind) for kind in ROOTS)
 
     def _shows(self, kind: str) -> bool:
@@ -119,34 +127,55 @@ class History:
         root, plural = ROOTS[kind]
         return f"{root}/namespaces/{self._namespace}/{plural}"
 
+    async def _begun(self, kind: str) -> str:
+        """The first list; a server that has just got other CRDs is not ready for a moment."""
+        while True:
+            with contextlib.suppress(aiohttp.ClientResponseError):
+                return await self._listed(kind)
+            await asyncio.sleep(AGAIN_S)
+
     async def _listed(self, kind: str) -> str:
-        async with self._session.get(self.path(kind)) as answer:
+        """Take what is there; what is not known to have changed is not told again."""
+        async with self._session.get(self.path(kind), raise_for_status=True) as answer:
             found = await answer.json()
-            for obj in found["items"]:
-                self._put(kind, "ADDED", obj)
-            return str(found["metadata"]["resourceVersion"])
+        version = str(found["metadata"]["resourceVersion"])
+        gone = {obj["metadata"]["uid"]: obj for obj in self.now(kind)}
+        for obj in found["items"]:
+            known = gone.pop(obj["metadata"]["uid"], None)
+            if known is None or versioned(known) != versioned(obj):
+                self._put(kind, "MODIFIED" if known else "ADDED", obj)
+        for obj in gone.values():
+            meta = {**obj["metadata"], "resourceVersion": version}
+            self._put(kind, "DELETED", {**obj, "metadata": meta})
+        return version
 
     async def _follow(self, kind: str, version: str) -> None:
         """Again from where it was when the connection ends."""
         while not self._broken:
             with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-                version = await self._watch(kind, version)
+                version = await self._watch(kind, version) if version else await self._listed(kind)
             await asyncio.sleep(AGAIN_S)
 
     async def _watch(self, kind: str, version: str) -> str:
+        """The version that was seen last; empty: a list is due."""
         asked = {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true"}
         async with self._session.get(self.path(kind), params=asked) as answer:
             if answer.status == GONE:
-                self._broken = f"the watch of {kind} from {version} was refused"
+                return self._lost(f"the watch of {kind} from {version} was refused")
             async for line in answer.content if answer.ok else _nothing():
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    self._broken = f"the watch of {kind}: {event['object']}"
-                    return version
+                    return self._lost(f"the watch of {kind}: {event['object']}")
                 version = event["object"]["metadata"]["resourceVersion"]
                 if event["type"] != "BOOKMARK":
                     self._put(kind, event["type"], event["object"])
         return version
+
+    def _lost(self, why: str) -> str:
+        """Versions were missed: a list shows what became of it, if that is enough."""
+        if not self._may_relist:
+            self._broken = why
+        return ""
 
     def _put(self, kind: str, type_: str, obj: Json) -> None:
         meta = obj["metadata"]

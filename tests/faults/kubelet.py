@@ -35,6 +35,11 @@ class ScriptedKubelet(Kubelet):
     _works: dict[str, Work] = field(default_factory=dict, repr=False)
     _ended: set[str] = field(default_factory=set, repr=False)
 
+    @property
+    def errors(self) -> list[BaseException]:
+        """What has ended it."""
+        return self._errors
+
     def _tend(self) -> None:
         for seen in self.history.now(POD):
             if owner(seen):

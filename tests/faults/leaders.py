@@ -12,7 +12,7 @@ from faults.requests import Sort
 
 LOOK_S = 0.05
 AHEAD_S = 2.0
-"""How long the other may take to write something before the sleeper's write arrives."""
+"""How long the other may take for each write that comes before the sleeper's."""
 PATIENCE_S = 60.0
 
 
@@ -20,6 +20,11 @@ class AsleepBefore(AtWrite):
     """Its write is on the wire while it sleeps, and reaches the server when another leads."""
 
     replicas: ClassVar[int] = 2
+
+    def __init__(self, number: int, ahead: int = 1) -> None:
+        super().__init__(number)
+        self._ahead = ahead
+        """How many writes of the other come first."""
 
     async def befall(self, line: Line) -> Reply | None:
         """Late, but forwarded."""
@@ -44,8 +49,8 @@ class AsleepBefore(AtWrite):
 
         def has_written() -> bool:
             found = self.rig.journal.of(Sort.WRITE, since_s=began_s)
-            is_there = any(entry.replica != sleeper and entry.is_done for entry in found)
-            return is_there or time.monotonic() - began_s > AHEAD_S
+            done = sum(entry.replica != sleeper and entry.is_done for entry in found)
+            return done >= self._ahead or time.monotonic() - began_s > AHEAD_S * self._ahead
 
         await until(has_written)
 

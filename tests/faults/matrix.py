@@ -1,9 +1,10 @@
 """Every case: which fault strikes where in which life."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
-from faults import atwatches, atwrites, edits, hands, leaders
+from faults import atwatches, atwrites, edits, hands, leaders, wide
 from faults.case import Case
 from faults.fault import Fault
 from faults.scenarios import OFTEN_RETRIED, SCENARIOS, SUCCESS, Scenario
@@ -19,7 +20,11 @@ AT_WRITES = {
 }
 
 AT_WATCHES = {"gone-by-event": atwatches.GoneByEvent, "gone-by-status": atwatches.GoneByStatus}
-LEADERS = {"asleep-before": leaders.AsleepBefore, "asleep-after": leaders.AsleepAfter}
+LEADERS = {
+    "asleep-before": leaders.AsleepBefore,
+    "asleep-long": partial(leaders.AsleepBefore, ahead=3),
+    "asleep-after": leaders.AsleepAfter,
+}
 UNSEEN = {"unseen-suspend": edits.UnseenSuspend, "unseen-recreate": edits.UnseenRecreate}
 BY_HAND = {
     "recreated": hands.Recreated,
@@ -49,7 +54,15 @@ def _of(scenario: Scenario, path: Sequence[str]) -> Iterator[Case]:
         yield from _at_every_write(scenario, path, stale, is_meant=is_create)
     before_creates = {number for number in range(1, len(path)) if is_create(path[number])}
     yield from _at_every_write(scenario, path, UNSEEN, numbers=before_creates)
-    yield from _by_hand(scenario)
+    yield from _by_hand(scenario, BY_HAND)
+    yield from _alone(scenario, path)
+
+
+def _alone(scenario: Scenario, path: Sequence[str]) -> Iterator[Case]:
+    """Those that disturb the whole control plane."""
+    restarts = {"etcd-restart": wide.EtcdRestart}
+    found = [*_at_every_write(scenario, path, restarts), *_by_hand(scenario, wide.UPGRADES)]
+    yield from (replace(case, is_alone=True) for case in found)
 
 
 def _special(paths: Paths) -> Iterator[Case]:
@@ -58,14 +71,13 @@ def _special(paths: Paths) -> Iterator[Case]:
     name = "sleeps-past-cleanup"
     yield Case(f"{OFTEN_RETRIED.name}/{name}", name, OFTEN_RETRIED, asleep)
     status = first_train(paths[SUCCESS.name])
-    caught = {
-        "no-live-look": partial(edits.UnseenSuspend, status),
-        "no-write-ahead": partial(atwrites.KillAfter, 1),
-        "no-precondition": partial(leaders.AsleepBefore, status),
-    }
-    for mutant, fault in caught.items():
+    for mutant, promise, fault in (
+        ("no-live-look", "write-ahead", partial(edits.UnseenSuspend, status)),
+        ("no-write-ahead", "write-ahead", partial(atwrites.KillAfter, 1)),
+        ("no-precondition", "I3 no regress", partial(leaders.AsleepBefore, status, ahead=3)),
+    ):
         name = f"mutant-{mutant}"
-        yield Case(f"{SUCCESS.name}/{name}", name, SUCCESS, fault, mutant)
+        yield Case(f"{SUCCESS.name}/{name}", name, SUCCESS, fault, mutant, promise)
 
 
 def first_train(path: Sequence[str]) -> int:
@@ -92,9 +104,9 @@ def _at_every_write(
                 yield Case(name, kind, scenario, partial(fault, number))
 
 
-def _by_hand(scenario: Scenario) -> Iterator[Case]:
+def _by_hand(scenario: Scenario, faults: Mapping[str, Callable[[str], Fault]]) -> Iterator[Case]:
     points = [*scenario.stages, "ended", *scenario.points]
-    for kind, fault in BY_HAND.items():
+    for kind, fault in faults.items():
         for point in points:
             name = f"{scenario.name}/{point}/{kind}"
             yield Case(name, kind, scenario, partial(fault, point))

@@ -84,6 +84,12 @@ class Line:
         )
 
 
+def heard(task: "asyncio.Future[Reply | None]") -> None:
+    """Its error is nobody's when the operator is gone."""
+    if not task.cancelled():
+        task.exception()
+
+
 def kept(answer: aiohttp.ClientResponse) -> tuple[tuple[str, str], ...]:
     """The headers that are the answer's, not the connection's."""
     return tuple((name, value) for name, value in answer.headers.items() if name.lower() not in HOP)
@@ -141,7 +147,9 @@ class Proxy:
     async def _met(self, line: Line, asked: web.BaseRequest) -> Reply | web.StreamResponse | None:
         if line.request.sort is not Sort.WATCH:
             # what a fault does goes on when the operator has had enough of waiting
-            return await asyncio.shield(asyncio.ensure_future(self._fault.meet(line)))
+            meeting = asyncio.ensure_future(self._fault.meet(line))
+            meeting.add_done_callback(heard)
+            return await asyncio.shield(meeting)
         if self._gates.refuses_watch(line.request.resource):
             return refusal(GONE["code"], GONE["reason"], GONE["message"])
         return await self._streamed(line, asked)

@@ -27,6 +27,8 @@ class Replica:
     folder: Path
     flags: Sequence[str]
     mutant: str = ""
+    code: Path = ROOT
+    """Whose operator it runs from its next start on."""
     pause_s: float = 0.1
     """Between an end and the next start."""
     starts: list[float] = field(default_factory=list)
@@ -73,7 +75,9 @@ class Replica:
         """In one thread: the kernel ends the process with the thread that started it."""
         while not self._stopping.is_set():
             self.starts.append(time.monotonic())
-            self.process = Process(self._title, self._command(), self.folder, env=environment())
+            self.process = Process(
+                self._title, self._command(), self.folder, env=self._environment()
+            )
             while self.process.is_alive() and not self._stopping.wait(LOOK_S):
                 pass
             if not self.process.is_alive():
@@ -87,7 +91,5 @@ class Replica:
         program = [MUTANTS, self.mutant] if self.mutant else ["-m", "controller"]
         return [*python, *program, *self.flags]
 
-
-def environment() -> dict[str, str]:
-    """Where Python finds the operator's code."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.code)}

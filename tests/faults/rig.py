@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import yaml
 from builders.operated import ACCOUNT, FAST, SPEC
@@ -26,8 +26,8 @@ from faults.watching import WATCHED, Gates
 
 NAME = "intents"
 LEASE = {"lease_duration_s": 2, "lease_renew_s": 1, "lease_retry_s": 0.3}
-LEASE_ROLE = "fault-suite-lease"
-PATIENCE_S = 90.0
+LEASE_ROLE, MUTANT_ROLE = "fault-suite-lease", "fault-suite-mutant"
+PATIENCE_S = 60.0
 LOOK_S = 0.05
 LED_S = 1.5
 """A leader renews more often."""
@@ -47,6 +47,8 @@ class Knobs:
 
 class Disturbs(Protocol):
     """What a rig must know of a fault."""
+
+    changes_crds: ClassVar[bool]
 
     async def meet(self, line: Line) -> Reply | None:
         """What the operator is told."""
@@ -83,9 +85,9 @@ class Rig:
         self.gates = self.loop.do(_made_gates())
         self.namespace = f"{self.title[:40].strip('-')}-{secrets.token_hex(3)}"
         self._make_namespace()
-        self.history = History(self.plane, self.namespace)
+        self.history = History(self.plane, self.namespace, may_relist=self.fault.changes_crds)
         self.loop.do(self.history.start())
-        kubelet = ScriptedKubelet(
+        self.kubelet = ScriptedKubelet(
             self.plane.api,
             self.namespace,
             history=self.history,
@@ -95,7 +97,7 @@ class Rig:
         with contextlib.ExitStack() as stack:
             stack.callback(self._remove_namespace)
             stack.callback(lambda: self.loop.do(self.history.stop()))
-            stack.enter_context(kubelet)
+            stack.enter_context(self.kubelet)
             for number in range(count):
                 self._start_replica("ab"[number], stack)
             yield self
@@ -153,13 +155,18 @@ class Rig:
         api, name = self.plane.api, self.namespace
         enforced = {"pod-security.kubernetes.io/enforce": "restricted"}
         api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": enforced}})
-        subject = {"kind": "ServiceAccount", "name": ACCOUNT[0], "namespace": ACCOUNT[1]}
-        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": LEASE_ROLE}
-        binding = {"metadata": {"name": LEASE_ROLE}, "roleRef": role, "subjects": [subject]}
-        root = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{name}"
-        api.post(f"{root}/rolebindings", binding)
+        for role in (LEASE_ROLE, *([MUTANT_ROLE] if self.mutant else [])):
+            self._give(role)
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
         self.until(lambda: api.find(account), f"{account} is made")
+
+    def _give(self, role: str) -> None:
+        """To the operator, in this namespace."""
+        subject = {"kind": "ServiceAccount", "name": ACCOUNT[0], "namespace": ACCOUNT[1]}
+        named = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+        binding = {"metadata": {"name": role}, "roleRef": named, "subjects": [subject]}
+        root = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.namespace}"
+        self.plane.api.post(f"{root}/rolebindings", binding)
 
     def _remove_namespace(self) -> None:
         """Without waiting; its pods have no kubelet any more."""
@@ -248,9 +255,19 @@ class Rig:
         """
         deadline_s = time.monotonic() + timeout_s
         while not is_true():
+            self.kubelet_errors()
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"{what}: not within {timeout_s:g} s")
             time.sleep(LOOK_S)
+
+    def kubelet_errors(self) -> None:
+        """Nothing moves any more when its kubelet has ended.
+
+        Raises:
+            RuntimeError: it has; from what ended it.
+        """
+        if hasattr(self, "kubelet") and self.kubelet.errors:
+            raise RuntimeError("the scripted kubelet ended") from self.kubelet.errors[0]
 
     def until_quiet(self, for_s: float) -> None:
         """Return when nothing was written for so long, and a replica leads.

@@ -2,13 +2,12 @@
 
 import random
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from faults.case import Case, Ground, Result, recording, run
-from faults.ground import prepared_plane
+from faults.ground import ROOT, apply_crds, prepared_plane
 from faults.loop import Loop
 from faults.matrix import every_case
 from faults.rig import Knobs
@@ -54,14 +53,20 @@ class Suite:
         return every_case({name: result.writes for name, result in self.recorded.items()})
 
     def run(self, ground: Ground, cases: Sequence[Case]) -> list[Result]:
-        """Every case: those that need a control plane of their own at the end."""
-        together = [case for case in cases if not case.is_alone]
-        results = self._told(self._in_lanes(ground, together), len(cases))
-        for case in (case for case in cases if case.is_alone):
-            with prepared_plane() as plane:
-                own = replace(ground, plane=plane)
-                results += self._told([self._one(own, case)], len(cases), len(results))
-        return results
+        """Those that leave the control plane alone."""
+        return self._told(self._in_lanes(ground, cases), cases)
+
+    def run_alone(self, cases: Sequence[Case]) -> list[Result]:
+        """One after the other, on a control plane of their own, with our CRDs before each."""
+        if not cases:
+            return []
+        with prepared_plane() as plane:
+            ground = Ground(plane, self.loop, self.knobs)
+            return self._told((self._restored(ground, case) for case in cases), cases)
+
+    def _restored(self, ground: Ground, case: Case) -> Result:
+        apply_crds(ground.plane, ROOT)
+        return self._one(ground, case)
 
     def _in_lanes(self, ground: Ground, cases: Sequence[Case]) -> Iterable[Result]:
         with ThreadPoolExecutor(self.lanes) as pool:
@@ -71,12 +76,13 @@ class Suite:
         known = self.recorded.get(case.scenario.name)
         return run(ground, case, known.end if known else None)
 
-    def _told(self, results: Iterable[Result], total: int, done: int = 0) -> list[Result]:
+    def _told(self, results: Iterable[Result], cases: Sequence[Case]) -> list[Result]:
+        """Each as soon as it is there."""
         kept = []
         for result in results:
             kept.append(result)
             verdict = "ok    " if result.has_passed else "FAILED"
-            place = f"[{done + len(kept)}/{total}]"
+            place = f"[{len(kept)}/{len(cases)}]"
             self.say(f"{place} {verdict} {result.case.id}  {result.seconds:.1f} s")
             if not result.has_passed:
                 self.say(result.told())
@@ -120,15 +126,12 @@ def sit(
     *, seed: int, case_id: str, is_all: bool, count: int, knobs: Knobs, lanes: int
 ) -> list[Result]:
     """Record, choose, run; every result."""
-    with Loop() as loop, prepared_plane() as plane:
-        suite, ground = Suite(loop, knobs, lanes), Ground(plane, loop, knobs)
-        began_s = time.monotonic()
-        suite.record(ground, EVERY_SCENARIO)
-        cases = chosen(suite.cases(), seed=seed, case_id=case_id, is_all=is_all)
-        suite.say(f"{len(cases)} cases, {count} times; recorded in {since(began_s):.0f} s")
-        return suite.run(ground, [case for _ in range(count) for case in cases])
-
-
-def since(began_s: float) -> float:
-    """Seconds."""
-    return time.monotonic() - began_s
+    with Loop() as loop:
+        suite = Suite(loop, knobs, lanes)
+        with prepared_plane() as plane:
+            ground = Ground(plane, loop, knobs)
+            suite.record(ground, EVERY_SCENARIO)
+            cases = chosen(suite.cases(), seed=seed, case_id=case_id, is_all=is_all) * count
+            suite.say(f"{len(cases)} runs")
+            results = suite.run(ground, [case for case in cases if not case.is_alone])
+        return results + suite.run_alone([case for case in cases if case.is_alone])
