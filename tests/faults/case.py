@@ -12,7 +12,7 @@ from faults.fault import Fault, Undisturbed
 from faults.history import HistoryBrokenError
 from faults.invariants import Violation
 from faults.loop import Loop
-from faults.objects import is_finished
+from faults.objects import is_finished, is_over
 from faults.report import timeline
 from faults.requests import Sort
 from faults.rig import Knobs, Rig
@@ -104,6 +104,7 @@ def _lived(rig: Rig, case: Case, fault: Fault, wanted: Json | None) -> list[Viol
         rig.until(lambda: is_finished(rig.job()), "it is finished")
         rig.at_point("ended")
         rig.until(lambda: fault.is_over and is_finished(rig.job()), "the fault is over")
+        rig.until(lambda: all(map(is_over, rig.children())), "every Job has ended", LEFT_OVER_S)
         rig.until_quiet(CALM_S)
         began_s = time.monotonic()
         time.sleep(rig.knobs.quiet_s)
@@ -113,7 +114,7 @@ def _lived(rig: Rig, case: Case, fault: Fault, wanted: Json | None) -> list[Viol
         late.append(Violation("I9 same end", str(error)))
     try:
         rig.until(rig.history.has_caught_up, "the history shows everything")
-        return [*wrong_with(rig, fault, wanted), *late]
+        return [*wrong_with(rig, fault, wanted, case.scenario.allows), *late]
     except (HistoryBrokenError, TimeoutError) as error:
         return [Violation("history", str(error)), *late]
 

@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 
 from cluster.api import Json
 from faults.history import CHILD, JOB, POD, Change
-from faults.objects import attempt, is_alive, is_going, is_over, is_true, labels, owner, run_of
+from faults.objects import (
+    attempt,
+    is_alive,
+    is_decided,
+    is_going,
+    is_over,
+    is_true,
+    labels,
+    owner,
+    run_of,
+)
 
 STAGE_ORDER = {"prepare": 0, "train": 1, "judge": 2}
 
@@ -57,11 +67,11 @@ Check = Callable[[World, Change], Iterable[str]]
 
 
 def one_trainer(world: World, change: Change) -> Iterator[str]:
-    """I1: at most one unfinished Job per FineTuneJob uid."""
+    """I1: at most one unfinished Job per FineTuneJob uid; of pods says ``no_pod_alive``."""
     if not _is_new_child(world, change):
         return
     for other in world.now[CHILD].values():
-        if owner(other) == owner(change.obj) and not is_over(other):
+        if owner(other) == owner(change.obj) and not is_decided(other):
             yield f"{_name(change.obj)} was created while {_name(other)} was unfinished"
 
 

@@ -48,6 +48,11 @@ def is_over(job: Json) -> bool:
     return is_true(job, "Complete", "Failed")
 
 
+def is_decided(job: Json) -> bool:
+    """Whether a Job starts no pod any more; it may still count those that have ended."""
+    return is_over(job) or is_true(job, "SuccessCriteriaMet", "FailureTarget") or is_going(job)
+
+
 def is_alive(pod: Json) -> bool:
     """Whether a pod may still be at work."""
     return pod.get("status", {}).get("phase") not in OVER

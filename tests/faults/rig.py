@@ -94,6 +94,7 @@ class Rig:
             end=lambda pod: ends(self, pod),
             met=self._met,
         )
+        self._make_foreign()
         with contextlib.ExitStack() as stack:
             stack.callback(self._remove_namespace)
             stack.callback(lambda: self.loop.do(self.history.stop()))
@@ -159,6 +160,15 @@ class Rig:
             self._give(role)
         account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
         self.until(lambda: api.find(account), f"{account} is made")
+
+    def _make_foreign(self) -> None:
+        """A Job that the operator's watch shows and that is no child of anything."""
+        told = {"app.kubernetes.io/managed-by": "tunekeeper", "tunekeeper.dev/foreign": "yes"}
+        container = {"name": "stage", "image": "none.example/foreign:1"}
+        template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+        spec = {"suspend": True, "template": template}
+        meta = {"name": f"{NAME}-other-r1-train-1", "labels": told}
+        self.plane.api.post(self.history.path(CHILD), {"metadata": meta, "spec": spec})
 
     def _give(self, role: str) -> None:
         """To the operator, in this namespace."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cluster.pod import Pod
 from faults.rig import Rig
+from faults.verdict import INTERRUPTED
 
 from trainer.contract.failures import FailureClass
 
@@ -23,6 +24,8 @@ class Scenario:
     stages: tuple[str, ...]
     """Those that have a pod, in order."""
     spec: tuple[tuple[str, object], ...] = ()
+    allows: frozenset[str] = frozenset()
+    """How its end may differ under any fault; see ``verdict.ALLOWANCES``."""
     points: tuple[str, ...] = ()
     """Others that its user comes to."""
 
@@ -91,6 +94,7 @@ SUSPENDED = Scenario(
     works_once_resumed,
     suspends_mid_train,
     WHOLE,
+    allows=frozenset({INTERRUPTED}),
     points=("suspended",),
 )
 OFTEN_RETRIED = Scenario(

@@ -1,6 +1,6 @@
 """What is wrong with a case that has come to its end. Reads, judges, changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from cluster.api import Json
 from faults.endstate import (
@@ -18,8 +18,11 @@ from faults.requests import Sort
 from faults.rig import Rig
 
 ATTEMPTS, RUNS, CHILDREN, GENERATIONS = "attempts", "runs", "children", "generations"
+INTERRUPTED = "interrupted"
 ALLOWANCES = {
     ATTEMPTS: "how many attempts it took: the fault took an attempt's pod, Job or record away",
+    INTERRUPTED: "whether the suspended attempt was counted: its word goes with its Job, and after"
+    " a fault in that moment the attempt is started again under its own number",
     RUNS: "the run's number: the record of the first run was wiped, and the next number is new",
     CHILDREN: "which Jobs are left: the case itself has deleted some",
     GENERATIONS: "generations observed: the case itself has edited or remade the object",
@@ -27,13 +30,16 @@ ALLOWANCES = {
 """How the end may differ from the undisturbed one, and why."""
 LOOSENED = {
     ATTEMPTS: without_attempts,
+    INTERRUPTED: without_attempts,
     RUNS: without_runs,
     CHILDREN: without_children,
     GENERATIONS: without_generations,
 }
 
 
-def wrong_with(rig: Rig, fault: Fault, wanted: Json | None) -> Iterator[Violation]:
+def wrong_with(
+    rig: Rig, fault: Fault, wanted: Json | None, allows: Collection[str] = ()
+) -> Iterator[Violation]:
     """Every promise that the case broke. Without a wanted end only its history is judged."""
     changes = rig.history.ordered()
     if not fault.has_struck:
@@ -42,7 +48,7 @@ def wrong_with(rig: Rig, fault: Fault, wanted: Json | None) -> Iterator[Violatio
     yield from left_over(rig)
     yield from fault.judged() if fault.has_struck else ()
     if wanted is not None:
-        yield from _other_end(rig, fault, wanted)
+        yield from _other_end(rig, wanted, {*fault.allows, *allows})
     for replica in rig.replicas:
         if "Traceback" in replica.log():
             yield Violation("log", f"replica {replica.name} wrote a traceback")
@@ -53,10 +59,10 @@ def end_of(rig: Rig) -> Json:
     return end_state(rig.job(), rig.children(), rig.pods())
 
 
-def _other_end(rig: Rig, fault: Fault, wanted: Json) -> Iterator[Violation]:
+def _other_end(rig: Rig, wanted: Json, allows: Collection[str]) -> Iterator[Violation]:
     """I9: the same end as without the fault."""
     found = end_of(rig)
-    for allowance in LOOSENED.keys() & fault.allows:
+    for allowance in LOOSENED.keys() & allows:
         wanted, found = LOOSENED[allowance](wanted), LOOSENED[allowance](found)
     for said in differences(wanted, found):
         yield Violation("I9 same end", said)
