@@ -255,14 +255,13 @@ class Rig:
         running = (pod for pod in self.alive() if pod["status"].get("phase") == "Running")
         return any(labels(pod).get("stage") == stage for pod in running)
 
-    def until(
-        self, is_true: Callable[[], object], what: str, timeout_s: float = PATIENCE_S
-    ) -> None:
-        """Return when it is so.
+    def until(self, is_true: Callable[[], object], what: str, timeout_s: float = 0.0) -> None:
+        """Return when it is so; without a limit of its own, what the longest fault leaves.
 
         Raises:
             TimeoutError: it never was.
         """
+        timeout_s = timeout_s or PATIENCE_S + max(self.knobs.stale_s, self.knobs.away_s)
         deadline_s = time.monotonic() + timeout_s
         while not is_true():
             self.kubelet_errors()

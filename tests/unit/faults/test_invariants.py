@@ -124,6 +124,24 @@ def test_a_good_life_breaks_nothing() -> None:
     assert broken_promises(life) == []
 
 
+NEXT = (CHILD, "ADDED", a_child(attempt=2))
+DECIDED = [{"type": "SuccessCriteriaMet", "status": "True"}]
+ENDING = {
+    "it has decided and only counts": a_child(conditions=DECIDED),
+    "it is being deleted": a_child(deletionTimestamp="2026-01-01T00:00:00Z"),
+}
+
+
+@pytest.mark.parametrize("ending", ENDING.values(), ids=ENDING.keys())
+def test_a_job_that_starts_no_pod_any_more_may_be_followed_when_its_pods_have_ended(
+    ending: dict,
+) -> None:
+    life = [RECORDED, CREATED, (CHILD, "MODIFIED", ending), SECOND]
+    assert broken_promises(told(*life, NEXT)) == []
+    alive = (POD, "ADDED", a_pod(a_child()))
+    assert {one.promise for one in broken_promises(told(*life, alive, NEXT))} == {"I1 no pod alive"}
+
+
 def test_what_people_did_breaks_no_promise() -> None:
     wiped = {**an_object(), "status": {}}
     life = told(RECORDED, (JOB, "MODIFIED", wiped))
