@@ -103,9 +103,7 @@ def _lived(rig: Rig, case: Case, fault: Fault, wanted: Json | None) -> list[Viol
         case.scenario.user(rig)
         rig.until(lambda: is_finished(rig.job()), "it is finished")
         rig.at_point("ended")
-        rig.until(lambda: fault.is_over and is_finished(rig.job()), "the fault is over")
-        rig.until(lambda: all(map(is_over, rig.children())), "every Job has ended", LEFT_OVER_S)
-        rig.until_quiet(CALM_S)
+        rig.until(lambda: _is_at_rest(rig, fault), "it is at rest, and finished")
         began_s = time.monotonic()
         time.sleep(rig.knobs.quiet_s)
         late += written_since(rig, began_s)
@@ -117,6 +115,12 @@ def _lived(rig: Rig, case: Case, fault: Fault, wanted: Json | None) -> list[Viol
         return [*wrong_with(rig, fault, wanted, case.scenario.allows), *late]
     except (HistoryBrokenError, TimeoutError) as error:
         return [Violation("history", str(error)), *late]
+
+
+def _is_at_rest(rig: Rig, fault: Fault) -> bool:
+    """The fault is over, somebody leads, all has ended and nothing is written any more."""
+    has_ended = is_finished(rig.job()) and all(map(is_over, rig.children()))
+    return fault.is_over and has_ended and rig.is_quiet(CALM_S)
 
 
 LEFT_OVER_S = 30.0

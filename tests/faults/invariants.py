@@ -11,6 +11,7 @@ from cluster.api import Json
 from faults.history import CHILD, JOB, POD, Change
 from faults.objects import (
     attempt,
+    conditions,
     is_alive,
     is_decided,
     is_going,
@@ -140,6 +141,9 @@ def _attempts_back(was: Json, now: Json) -> Iterator[str]:
 
 
 def _end_undone(before: Json, after: Json) -> Iterator[str]:
+    """A spec that a release cannot read is refused for as long as that release is there."""
+    if conditions(before).get("Finished", {}).get("reason") == "InvalidSpec":
+        return
     is_same_spec = before["metadata"]["generation"] == after["metadata"]["generation"]
     for kind in ("Finished", "Succeeded", "Stalled"):
         if is_same_spec and is_true(before, kind) and not is_true(after, kind):

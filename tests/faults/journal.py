@@ -1,5 +1,6 @@
 """Every request that passed the proxies of one case, in the order in which they came."""
 
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -61,7 +62,8 @@ class Journal:
             and replica in ("", entry.replica)
         ]
 
-    def led_since(self, since_s: float, replica: str = "") -> bool:
-        """Whether a replica has written the Lease since then."""
+    def led_since(self, since_s: float, replica: str = "", until_s: float = math.inf) -> bool:
+        """Whether a replica has written the Lease since then, and before that."""
         found = self.of(Sort.LEASE, since_s=since_s, replica=replica)
-        return any(entry.is_done and entry.request.method != "GET" for entry in found)
+        wrote = (entry for entry in found if entry.is_done and entry.request.method != "GET")
+        return any(entry.at_s <= until_s for entry in wrote)

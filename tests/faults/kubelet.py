@@ -34,6 +34,7 @@ class ScriptedKubelet(Kubelet):
     """Called once about each pod that runs, before it may end."""
     _works: dict[str, Work] = field(default_factory=dict, repr=False)
     _ended: set[str] = field(default_factory=set, repr=False)
+    _removed: set[str] = field(default_factory=set, repr=False)
 
     @property
     def errors(self) -> list[BaseException]:
@@ -55,14 +56,17 @@ class ScriptedKubelet(Kubelet):
 
     def _tend_to(self, seen: Json) -> None:
         uid = seen["metadata"]["uid"]
-        if uid in self._ended or not self.history.has(POD, uid):
+        if uid in self._removed or not self.history.has(POD, uid):
             return
         if is_going(seen):
             self._end_as_told(seen)
         elif uid not in self._works and is_alive(seen):
             self._begin(Pod(self.place, seen))
-        elif uid in self._works and self._works[uid].due_s <= time.monotonic():
+        elif uid in self._works and uid not in self._ended and self._is_due(uid):
             self._finish(self._works[uid].pod)
+
+    def _is_due(self, uid: str) -> bool:
+        return self._works[uid].due_s <= time.monotonic()
 
     def _begin(self, pod: Pod) -> None:
         pod.running()
@@ -75,5 +79,9 @@ class ScriptedKubelet(Kubelet):
             self._ended.add(pod.uid)
 
     def _end_as_told(self, seen: Json) -> None:
-        self._end(Pod(self.place, seen), seen["status"])
-        self._ended.add(seen["metadata"]["uid"])
+        """The history may not show yet that it has ended by itself."""
+        uid = seen["metadata"]["uid"]
+        self._end(
+            Pod(self.place, seen), {"phase": "Failed"} if uid in self._ended else seen["status"]
+        )
+        self._removed.add(uid)

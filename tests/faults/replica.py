@@ -34,6 +34,8 @@ class Replica:
     starts: list[float] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
     """How it ended each time."""
+    killed_s: float = 0.0
+    """When ``kill`` was last called."""
     process: Process | None = None
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
 
@@ -49,6 +51,7 @@ class Replica:
 
     def kill(self) -> None:
         """As a power cut would."""
+        self.killed_s = time.monotonic()
         self._signal(signal.SIGKILL)
 
     def pause(self) -> None:
@@ -58,6 +61,11 @@ class Replica:
     def wake(self) -> None:
         """It goes on."""
         self._signal(signal.SIGCONT)
+
+    @property
+    def alive_since_s(self) -> float:
+        """Nothing that it did before this was done in its present life."""
+        return max(self.killed_s, *self.starts) if self.starts else time.monotonic()
 
     def log(self) -> str:
         """What it has logged in all its lives."""

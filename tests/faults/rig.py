@@ -278,31 +278,24 @@ class Rig:
         if hasattr(self, "kubelet") and self.kubelet.errors:
             raise RuntimeError("the scripted kubelet ended") from self.kubelet.errors[0]
 
-    def until_quiet(self, for_s: float) -> None:
-        """Return when nothing was written for so long, and a replica leads.
-
-        Raises:
-            TimeoutError: it writes and writes.
-        """
-
-        def is_quiet() -> bool:
-            since_s = time.monotonic() - for_s
-            return self.is_led() and not self.journal.of(Sort.WRITE, Sort.EVENT, since_s=since_s)
-
-        self.until(is_quiet, f"nothing is written for {for_s:g} s")
+    def is_quiet(self, for_s: float) -> bool:
+        """Whether the same replica has led for so long, and nothing was written."""
+        since_s = time.monotonic() - for_s
+        written = self.journal.of(Sort.WRITE, Sort.EVENT, since_s=since_s)
+        return self.is_led(for_s) and not written
 
     def watches_all(self, replica: str) -> bool:
         """Whether a replica has begun to watch all that it looks at."""
         begun = self.journal.of(Sort.WATCH, replica=replica)
         return {entry.request.resource for entry in begun} >= set(WATCHED)
 
-    def is_led(self) -> bool:
-        """Whether a replica has written the Lease a moment ago, in its present life."""
-        recent_s = time.monotonic() - LED_S
+    def is_led(self, for_s: float = 0.0) -> bool:
+        """Whether a replica has led for so long, in its present life, and renews the Lease."""
+        now_s = time.monotonic()
         return any(
-            replica.starts
-            and self.journal.led_since(max(recent_s, replica.starts[-1]), replica.name)
-            for replica in self.replicas
+            self.journal.led_since(one.alive_since_s, one.name, until_s=now_s - for_s)
+            and self.journal.led_since(max(one.alive_since_s, now_s - LED_S), one.name)
+            for one in self.replicas
         )
 
 

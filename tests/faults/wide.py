@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from faults import verdict
 from faults.fault import AtWrite, Fault
 from faults.ground import apply_crds
 from faults.hands import ByHand
@@ -55,6 +56,12 @@ class Upgraded(ByHand):
         self._over.set()
 
 
+class UpgradedLate(Upgraded):
+    """The old operator meets the new CRDs: it refuses what it cannot read, until it is replaced."""
+
+    allows: ClassVar[frozenset[str]] = frozenset({verdict.ATTEMPTS})
+
+
 def has_field(rig: Rig) -> bool:
     """Whether the API server gives the object the default of the new field."""
     spec = rig.plane.api.get(rig.path())["spec"]
@@ -63,5 +70,5 @@ def has_field(rig: Rig) -> bool:
 
 UPGRADES: Mapping[str, Callable[[str], Fault]] = {
     "upgraded": partial(Upgraded, overlap_s=0.0),
-    "upgraded-late": partial(Upgraded, overlap_s=OVERLAP_S),
+    "upgraded-late": partial(UpgradedLate, overlap_s=OVERLAP_S),
 }
