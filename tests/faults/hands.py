@@ -31,8 +31,8 @@ class ByHand(Fault):
         """What the person does."""
 
     def is_meant(self, obj: Json) -> bool:
-        """Whether it is of the stage that the point names; at the end all are."""
-        return self.point == ENDED or labels(obj).get("stage") == self.point
+        """Whether it is of the stage that the point names; where nothing runs all are."""
+        return self.point in (ENDED, SUSPENDED) or labels(obj).get("stage") == self.point
 
 
 class Recreated(ByHand):
