@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from cluster.api import Json
+from cluster.pods import ignoring_absence
 from faults import verdict
 from faults.fault import Fault
 from faults.history import CHILD, POD
@@ -48,7 +49,9 @@ class Recreated(ByHand):
 class StatusWiped(ByHand):
     """The status is emptied."""
 
-    allows: ClassVar[frozenset[str]] = frozenset({verdict.RUNS, verdict.ATTEMPTS})
+    allows: ClassVar[frozenset[str]] = frozenset(
+        {verdict.RUNS, verdict.ATTEMPTS, verdict.GENERATIONS}
+    )
 
     def act(self, rig: Rig) -> None:
         """``kubectl edit --subresource=status``."""
@@ -68,8 +71,8 @@ class JobsDeleted(ByHand):
         """``kubectl delete job --cascade=...``."""
         for job in filter(self.is_meant, rig.children()):
             rig.removed_by_hand.add(job["metadata"]["uid"])
-            name = job["metadata"]["name"]
-            rig.plane.api.delete(f"{rig.path(CHILD, name)}?propagationPolicy={self._policy}")
+            path = f"{rig.path(CHILD, job['metadata']['name'])}?propagationPolicy={self._policy}"
+            ignoring_absence(lambda path=path: rig.plane.api.delete(path))
 
 
 class PodsDeleted(ByHand):
@@ -85,4 +88,5 @@ class PodsDeleted(ByHand):
         """``kubectl delete pod``."""
         for pod in filter(self.is_meant, rig.pods()):
             if not is_going(pod):
-                rig.plane.api.delete(rig.path(POD, pod["metadata"]["name"]), self._options)
+                path = rig.path(POD, pod["metadata"]["name"])
+                ignoring_absence(lambda path=path: rig.plane.api.delete(path, self._options))

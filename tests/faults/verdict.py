@@ -25,7 +25,8 @@ ALLOWANCES = {
     " a fault in that moment the attempt is started again under its own number",
     RUNS: "the run's number: the record of the first run was wiped, and the next number is new",
     CHILDREN: "which Jobs are left: the case itself has deleted some",
-    GENERATIONS: "generations observed: the case itself has edited or remade the object",
+    GENERATIONS: "generations observed: the case has edited or remade the object, or made it begin"
+    " anew after an edit",
 }
 """How the end may differ from the undisturbed one, and why."""
 LOOSENED = {
