@@ -13,11 +13,12 @@ BASE := $(QUICKSTART)/build/base
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON ?= $(shell python3 -c 'import sys; print(sys.executable)')
 export PYTHONUTF8 := 1
+export CASE COUNT FAULT_SEED FAULTS FAULTS_OUT LANES
 # The quickstart reads no hub; a library that tries would only wait for a network.
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration e2e e2e-images e2e-check images \
+.PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images \
   programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain bench-progress bench-verdict bench-retrain \
   bench-basemodels clean
 
@@ -51,7 +52,7 @@ lint: setup ## Check style and the laws between the layers
 types: setup ## Check the types
 	@$(BIN)/mypy
 
-test: lint types verify test-unit test-integration ## Everything that needs no node
+test: lint types verify test-unit test-integration test-faults ## Everything that needs no node
 
 test-unit: setup ## The tests that need nothing but Python
 	@$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/endtoend
@@ -61,6 +62,13 @@ programs: setup ## Build the real programs that the tests run, once (about 10 mi
 
 test-integration: setup programs ## The tests on a real API server, object store and Prometheus
 	@$(BIN)/pytest -n 0 tests/integration
+
+# CASE=<id or kind> runs that one; FAULT_SEED=<n> the sample of that seed; COUNT=<n> each n times.
+test-faults: setup programs ## The operator under fire: a sample of the fault suite (minutes)
+	@PYTHONPATH=.:tests $(BIN)/python -m faults
+
+test-faults-all: setup programs ## The operator under fire: every fault at every write, COUNT times (hours)
+	@FAULTS=all FAULTS_OUT=build/faults $(MAKE) --no-print-directory test-faults
 
 e2e: setup e2e-images quickstart-base ## The tests on a real node, in real pods (root, Debian)
 	@PYTHONPATH=tests $(BIN)/python -m cluster.assets

@@ -87,6 +87,8 @@ class AnyChild:
     finished: datetime | None = None
     is_stopped: bool = False
     """It was told to stop (a Job's deletionTimestamp), so its end is nobody's failure."""
+    has_ended: bool = False
+    """The cluster says that it ended, whatever of its pods is shown here: nothing is to stop."""
     is_suspended: bool = False
     """Its Job starts no pod until somebody else lets it."""
     queue: str = ""

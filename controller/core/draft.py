@@ -45,9 +45,10 @@ class Draft(Generic[StatusT]):
         return replace(self, actions=(*self.actions, *actions))
 
     def stopping(self, children: Iterable[AnyChild], why: str) -> Self:
-        """With each of the children told to stop, once."""
+        """With each of the children told to stop, once; what has ended keeps its Job and log."""
         told = {action.name for action in self.actions if isinstance(action, StopStage)}
-        new = [c for c in children if c.state is not ChildState.STOPPING and c.name not in told]
+        alive = (c for c in children if not (c.state is ChildState.STOPPING or c.has_ended))
+        new = [child for child in alive if child.name not in told]
         return self.doing(*(StopStage(child.name, why) for child in new))
 
     def telling(self, kind: Literal["Normal", "Warning"], reason: Reason, message: str) -> Self:

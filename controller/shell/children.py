@@ -198,6 +198,7 @@ def _known(job: Job, pods: Sequence[Pod], teller: Pod | None) -> AnyChild:
         started=_started(pods),
         finished=_finished(job, pods) if state is ChildState.FINISHED else None,
         is_stopped=_is_stopped(job) or job.spec.suspend,
+        has_ended=_is_settled(job),
         is_suspended=is_suspended,
         queue=queue_of(job),
         spans=spans_of(job, pods),

@@ -118,6 +118,13 @@ class ControlPlane:
         self.apiserver = self.run("kube-apiserver", self._apiserver_command())
         self._wait("kube-apiserver", self._apiserver_is_ready)
 
+    def restart_etcd(self) -> None:
+        """End it as a power cut would and start it on what it has stored."""
+        self.etcd.kill()
+        self._processes.remove(self.etcd)
+        self.etcd = self.run("etcd", self._etcd_command())
+        self._wait("etcd", self._etcd_is_ready)
+
     def _start_controllers(self) -> None:
         command = self._controllers_command()
         self.controller_manager = self.run("kube-controller-manager", command)

@@ -361,3 +361,17 @@ def test_a_stray_child_is_stopped() -> None:
     stray = replace(scene.live, name="intents-x-r1-train-9", stage=Stage.TRAIN, attempt=9)
     decision = replace(scene, children=(*scene.children, stray)).decided()
     assert decision.actions == (StopStage(stray.name, "superseded"),)
+
+
+@pytest.mark.parametrize(
+    "suspend", [False, True], ids=["an earlier attempt", "the attempt itself, suspended meanwhile"]
+)
+def test_a_child_that_has_ended_is_not_stopped_while_its_pod_is_shown_late(suspend: bool) -> None:
+    scene = Scene().settled()
+    late = replace(scene.live, state=ChildState.RUNNING, has_ended=True)
+    if not suspend:
+        late = replace(late, name="intents-x-r1-train-9", stage=Stage.TRAIN, attempt=9)
+        scene = replace(scene, children=(*scene.children, late))
+    else:
+        scene = replace(scene, children=(late,)).edited(suspend=True)
+    assert scene.decided().actions == ()

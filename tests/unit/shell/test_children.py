@@ -93,6 +93,21 @@ def test_where_a_child_stands(job: Job, pods: list[Pod], state: str) -> None:
     assert child_of(job, *pods).state == ChildState(state)
 
 
+@pytest.mark.parametrize(
+    ("job", "has_ended"),
+    [
+        pytest.param(a_kube_job(COMPLETE), True, id="complete"),
+        pytest.param(a_kube_job(FAILED), True, id="failed"),
+        pytest.param(a_kube_job(TARGET), False, id="failing: it still waits for pods"),
+        pytest.param(a_kube_job(), False, id="at work"),
+    ],
+)
+def test_a_job_says_that_it_has_ended_whatever_its_pods_look_like(
+    job: Job, has_ended: bool
+) -> None:
+    assert child_of(job, a_pod()).has_ended == has_ended
+
+
 def test_a_stage_that_did_its_work_says_so() -> None:
     child = child_of(a_kube_job(DECIDED), ended(0, message=word(), reason="Completed"))
     assert child.failure(UID) is None
