@@ -16,10 +16,13 @@ from typing import Any
 
 from controller.api.classes import FIELD_RULES, FieldClass, FieldRule
 from controller.api.finetunejob import FineTuneJobSpec
+from controller.api.memo import of_newest
 from controller.api.structural import Schema, is_decimal, structural_schema, walk
 
 HASH_VERSION = 1
 """A change here is a new run of every job of every fleet."""
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class SpecHashes:
     """Over every field that a stage or its pod reads: a change may mend a failure."""
 
 
+@of_newest
 def spec_hashes(spec: FineTuneJobSpec) -> SpecHashes:
     """All of them at once: reading the spec is most of the work."""
     fields = dict(_asked(spec))
@@ -86,38 +90,46 @@ COVERED: Mapping[str, Callable[[FieldRule], bool]] = {
 
 def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """Sorted keys, no spaces, UTF-8."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()
+    return _ENCODER.encode(value).encode()
+
+
+@of_newest
+def written(spec: FineTuneJobSpec) -> Mapping[str, Any]:
+    """The spec as JSON values, defaults included."""
+    return spec.model_dump(mode="json", by_alias=True)
 
 
 def _asked(spec: FineTuneJobSpec) -> Iterator[tuple[str, Any]]:
     """Every field that does not have its default, in its one spelling."""
-    for path, value in _leaves(spec.model_dump(mode="json", by_alias=True), ""):
+    plain = _plain_defaults()
+    for path, value in _leaves(written(spec), ""):
+        if value == plain[path]:
+            continue  # nearly all of them: not worth a number
         canonical = _canonical(path, value)
         if canonical != _canonical(path, _default(path, value)):
             yield path, canonical
 
 
 def _digest(of: str, asked: Mapping[str, Any]) -> str:
-    is_covered = COVERED[of]
-    fields = {path: value for path, value in asked.items() if is_covered(FIELD_RULES[path])}
+    fields = {path: value for path, value in asked.items() if path in _covered(of)}
     content = canonical_json({"version": HASH_VERSION, "of": of, "fields": fields})
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - any JSON value
+def _leaves(section: Mapping[str, Any], above: str) -> Iterator[tuple[str, Any]]:
     """The fields of the table with their values; of a list of objects, a list per field."""
-    if value is None:
-        return
-    if path in FIELD_RULES:
-        yield path, value
-    elif isinstance(value, list):
-        elements = [dict(_leaves(element, f"{path}[]")) for element in value]
-        for field in sorted({field for element in elements for field in element}):
-            yield field, [element.get(field) for element in elements]
-    else:
-        for name, below in value.items():
-            yield from _leaves(below, f"{path}.{name}" if path else name)
+    for name, value in section.items():
+        path = f"{above}{name}"
+        if value is None:
+            continue
+        if path in FIELD_RULES:
+            yield path, value
+        elif isinstance(value, list):
+            elements = [dict(_leaves(element, f"{path}[].")) for element in value]
+            for field in sorted({field for element in elements for field in element}):
+                yield field, [element.get(field) for element in elements]
+        else:
+            yield from _leaves(value, f"{path}.")
 
 
 def _default(path: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -128,6 +140,17 @@ def _default(path: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
     of_list, _, name = path.rpartition("[].")
     elements = _fields()[of_list].get("default", []) if of_list else []
     return [element.get(name) for element in elements] or None
+
+
+@cache
+def _covered(of: str) -> frozenset[str]:
+    return frozenset(path for path, rule in FIELD_RULES.items() if COVERED[of](rule))
+
+
+@cache
+def _plain_defaults() -> dict[str, Any]:
+    """As they are written in the schema; None: there is none."""
+    return {path: field.get("default") for path, field in _fields().items()}
 
 
 @cache
