@@ -171,9 +171,22 @@ def awaited_children(look: Look[ObjectT, ChildT]) -> Iterable[Awaited]:
         if job is None or child.state is not ChildState.PENDING or child.wait is not None:
             continue  # what its pod says itself needs no look at the events
         pod = next((pod for pod in look.family.pods if is_owned_by(pod, job)), None)
+        if not is_tried(job, pod):
+            continue
         meta = (pod or job).metadata
         assert meta.creation_timestamp is not None  # noqa: S101 - an API server has set it
         yield Awaited(child, meta.uid, meta.creation_timestamp)
+
+
+def is_tried(job: Job, pod: Pod | None) -> bool:
+    """Whether anybody has tried to start it, and may have said in an event why that failed.
+
+    The Job controller sets the start time with its first try; the scheduler sets a condition, or
+    the node. A Job that is suspended, or a cluster whose controllers are away, has no such event.
+    """
+    if pod is None:
+        return job.status.start_time is not None
+    return bool(pod.spec.node_name or pod.status.conditions)
 
 
 def is_owned_by(pod: Pod, job: Job) -> bool:

@@ -34,6 +34,7 @@ from controller.shell.jobs import JobWork
 from controller.shell.kinds import ATTEMPT_LABEL, RUN_LABEL, STAGE_LABEL, UID_LABEL
 from controller.shell.ledger import Ledger
 from controller.shell.limits import Limits
+from controller.shell.line import Place
 from controller.shell.looks import ChildT, ObjectT
 from controller.shell.metrics import Metrics
 from controller.shell.observe import Observer
@@ -42,7 +43,7 @@ from controller.shell.progress import Poller, Target
 from controller.shell.publish import Publisher
 from controller.shell.reconcile import Reconciler
 from controller.shell.records import JobObject, Pod
-from controller.shell.slots import Place, Slots, is_pausing
+from controller.shell.slots import Slots, is_pausing
 from controller.shell.template import PodSettings
 from controller.shell.waits import Waits
 from controller.shell.watches import Watches

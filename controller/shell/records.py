@@ -4,19 +4,38 @@ A whole Job or Pod costs 50 to 100 KB in memory; these few fields cost about 2 K
 """
 
 from datetime import datetime
+from sys import intern
 
 from msgspec import Raw, Struct, field
 
-from controller.kube.objects import KubeObject
+from controller.api.meta import GROUP
+from controller.kube.objects import KubeObject, Meta
 
 NOTHING = Raw(b"{}")
+OURS = f"{GROUP}/"
 
 
-class JobObject(KubeObject):
+def trim(meta: Meta) -> None:
+    """Labels and annotations of others decide nothing here, and kubectl notes a whole document."""
+    meta.labels = _ours(meta.labels)
+    meta.annotations = _ours(meta.annotations)
+
+
+def _ours(theirs: dict[str, str]) -> dict[str, str]:
+    """Names are a few and the same on every object: one text for each."""
+    return {intern(name): value for name, value in theirs.items() if name.startswith(OURS)}
+
+
+class JobObject(KubeObject, gc=False):
     """A FineTuneJob or a BaseModel; ``controller.api.read`` makes sense of the rest."""
 
     spec: Raw = NOTHING
     status: Raw = NOTHING
+
+    def __post_init__(self) -> None:
+        """Let go of the document around the two, and of what others noted: most of its bytes."""
+        self.spec, self.status = self.spec.copy(), self.status.copy()
+        trim(self.metadata)
 
 
 class JobCondition(Struct, rename="camel", gc=False):
@@ -36,7 +55,7 @@ class UncountedPods(Struct, rename="camel"):
     failed: list[str] = field(default_factory=list)
 
 
-class JobStatus(Struct, rename="camel"):
+class JobStatus(Struct, rename="camel", gc=False):
     """What the Job controller says of a Job."""
 
     conditions: list[JobCondition] = field(default_factory=list)
@@ -47,10 +66,14 @@ class JobStatus(Struct, rename="camel"):
     uncounted_terminated_pods: UncountedPods | None = None
 
 
-class Job(KubeObject):
+class Job(KubeObject, gc=False):
     """A child."""
 
     status: JobStatus = field(default_factory=JobStatus)
+
+    def __post_init__(self) -> None:
+        """Keep what is ours."""
+        trim(self.metadata)
 
 
 class Terminated(Struct, rename="camel", gc=False):
@@ -93,7 +116,7 @@ class PodCondition(Struct, rename="camel", gc=False):
     message: str = ""
 
 
-class PodStatus(Struct, rename="camel"):
+class PodStatus(Struct, rename="camel", gc=False):
     """What the kubelet says of a pod."""
 
     phase: str = ""
@@ -111,7 +134,7 @@ class PodSpec(Struct, rename="camel"):
     node_name: str = ""
 
 
-class Pod(KubeObject):
+class Pod(KubeObject, gc=False):
     """A pod of a child."""
 
     spec: PodSpec = field(default_factory=PodSpec)

@@ -19,9 +19,9 @@ from controller.shell.glance import (
 )
 from controller.shell.kinds import BASEMODELS, CHILD_SELECTOR, ERRAND_LABEL, FINETUNEJOBS
 from controller.shell.ledger import Ledger
+from controller.shell.line import Place
 from controller.shell.looks import BASE_INDEX, OWNER_INDEX, UID_INDEX, Caches
 from controller.shell.records import Job, JobObject, Pod
-from controller.shell.slots import Place
 
 
 @dataclass
@@ -140,6 +140,8 @@ class Watches:
             self.ledger.gone(next(iter(owner_uid_of(old)), ""), old)
             self.ended.forget(old.metadata.uid)
             self.forget_wait(old.metadata.uid)
+        if old is None and self.ledger.is_own_child(_uid_label(child), child):
+            return  # whatever becomes of it will be told
         self._wake_owner(child)
 
     def pod_changed(self, old: Pod | None, new: Pod | None) -> None:
