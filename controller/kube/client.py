@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from controller.kube.access import find_access
 from controller.kube.answers import refusal
@@ -207,7 +208,7 @@ class Client:
         authorization = await self._credentials.authorization()
         async with self._session.request(
             method,
-            configuration.host + path,
+            URL(configuration.host + path, encoded=True),  # names need no quotes
             params=query,
             data=body,
             headers={**headers, **({"Authorization": authorization} if authorization else {})},

@@ -32,6 +32,7 @@ class Metrics:
         self._fleet = Fleet()
         self.registry.register(self._fleet)
         self.base_models = BaseModels()
+        self._namespaces: set[str] = set()
         self.registry.register(self.base_models)
         self._reconciles = self._counter(
             "controller_runtime_reconcile", "Reconciles by result.", "controller", "result"
@@ -93,8 +94,15 @@ class Metrics:
     def published(self, job: FineTuneJob) -> None:
         """The object's status, as it is stored now."""
         self._fleet.put(job)
-        for trigger in get_args(Trigger):  # a rate needs the series before its first event
-            self._starts.labels(job.metadata.namespace, trigger)
+        self._know(job.metadata.namespace)
+
+    def _know(self, namespace: str) -> None:
+        """A rate needs the series before its first event."""
+        if namespace in self._namespaces:
+            return
+        self._namespaces.add(namespace)
+        for trigger in get_args(Trigger):
+            self._starts.labels(namespace, trigger)
 
     def forgotten(self, namespace: str, name: str) -> None:
         """The object is gone."""

@@ -1,6 +1,7 @@
 """The operator put together: watches fill the caches, and while it leads it works on the keys."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Iterable
@@ -165,6 +166,7 @@ class Operator:
         """The leader's work, until cancelled."""
         await self.watches.wait_synced()
         self.remember_runs()
+        gc.freeze()  # what is there now stays: not worth a look at each collection
         self.metrics.leading(True)
         log.info("leading")
         try:
