@@ -32,12 +32,12 @@ SPEC: dict[str, Any] = {
     },
     "training": {"epochs": 2},
     "output": {
-        "uri": "s3://acme-models/name-of-the-job",
+        "uri": "s3://acme-models/message-slots",
         "storage": {"secretRef": {"name": "adapters"}, "region": "eu-central-1"},
     },
     "compute": {"gpus": 0, "resources": {"requests": {"cpu": "4", "memory": "8Gi"}}},
 }
-"""The sample job-cpu.yaml; every object has an output of its own."""
+"""The sample job-cpu.yaml, the same for all: so are its hashes, in the status and in the Job."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from builders.operated import Desk
 from bench.scale.bare import Bare, bare, each
 from bench.scale.bodies import Bodies, Born, bodies
 from bench.scale.table import Line
-from bench.scale.world import NAMESPACES, World, cpu_s, say
+from bench.scale.world import NAMESPACES, Spent, World, cpu_s, say
 
 PATIENCE_S = 240.0
 
@@ -88,7 +88,9 @@ async def jobs_seen(client: Bare, told: Bodies, count: int) -> float:
     raise EOFError("the watch of the Jobs was closed")
 
 
-async def one_by_one(client: Bare, told: Bodies, names: Iterable[str], pause_s: float) -> list[float]:
+async def one_by_one(
+    client: Bare, told: Bodies, names: Iterable[str], pause_s: float
+) -> list[float]:
     """Seconds from the request for an object to its Job, each on a quiet server."""
     found = []
     for name in names:
@@ -102,9 +104,9 @@ async def one_by_one(client: Bare, told: Bodies, names: Iterable[str], pause_s: 
 
 async def measure(world: World, count: int, rounds: int, alone: int, width: int) -> list[Line]:
     """Alternating rounds, then jobs one by one."""
-    with world.operator() as desk:
+    with world.operator("starts") as desk:
         async with bare(world.plane.api, width) as client:
-            both = await alternate(world, client, desk, count, rounds, width)
+            both = await alternate(world, client, desk, count=count, rounds=rounds, width=width)
             writes = await writes_of(world, client, desk, count, width)
             single_writes, seconds = await alone_writes(world, client, desk, alone)
     ours, theirs = zip(*both, strict=True)
@@ -120,15 +122,29 @@ async def measure(world: World, count: int, rounds: int, alone: int, width: int)
         Line("time, operator", None, wall[0], "s"),
         Line(f"time, bare {width}-way client", None, wall[1], "s"),
         Line("CPU of the operator per start", 1.5, cpu_ms[0], "ms", f"bare {cpu_ms[1]:.2f} ms"),
-        Line("CPU of the API server per start", None, server_ms[0], "ms", f"bare {server_ms[1]:.2f} ms"),
+        Line(
+            "CPU of the API server per start",
+            None,
+            server_ms[0],
+            "ms",
+            f"bare {server_ms[1]:.2f} ms",
+        ),
         Line("writes per start, together", 2.0, writes[0], "", f"and {writes[1]:.2f} Events"),
-        Line("writes per start, one by one", 2.0, single_writes[0], "", f"and {single_writes[1]:.2f} Events"),
-        Line("one job on a quiet server, p50", 16, p50_ms, "ms", f"p99 {p99_ms:.0f} ms, of {alone}"),
+        Line(
+            "writes per start, one by one",
+            2.0,
+            single_writes[0],
+            "",
+            f"and {single_writes[1]:.2f} Events",
+        ),
+        Line(
+            "one job on a quiet server, p50", 16, p50_ms, "ms", f"p99 {p99_ms:.0f} ms, of {alone}"
+        ),
     ]
 
 
 async def alternate(
-    world: World, client: Bare, desk: Desk, count: int, rounds: int, width: int
+    world: World, client: Bare, desk: Desk, *, count: int, rounds: int, width: int
 ) -> list[tuple[Sitting, Sitting]]:
     """Each round both, in changing order; one before that is not counted."""
     sides = {
@@ -146,9 +162,11 @@ async def alternate(
             world.clear()
             await asyncio.sleep(3)
         ours, theirs = (sittings[side] for side in NAMESPACES)
-        say(f"round {number}: operator {ours.wall_s:.2f} s, bare {theirs.wall_s:.2f} s, "
+        say(
+            f"round {number}: operator {ours.wall_s:.2f} s, bare {theirs.wall_s:.2f} s, "
             f"CPU {ours.cpu_s / count * 1000:.2f} and {theirs.cpu_s / count * 1000:.2f} ms, "
-            f"load {os.getloadavg()[0]:.1f}")
+            f"load {os.getloadavg()[0]:.1f}"
+        )
         found.append((ours, theirs))
     return found[1:]
 
@@ -172,7 +190,7 @@ async def alone_writes(
     return await _written(world, before, count), seconds
 
 
-async def _written(world: World, before, count: int) -> tuple[float, float]:
+async def _written(world: World, before: Spent, count: int) -> tuple[float, float]:
     await asyncio.sleep(3)
     spent = world.requests() - before
     ours = ("finetunejobs/status", "jobs", "jobs/status")

@@ -29,7 +29,9 @@ class Line:
         unit = f" {self.unit}" if self.unit else ""
         target = "" if self.target is None else f"{self.target:g}{unit}"
         ratio = "" if not self.target else f"{self.found / self.target:.2f}"
-        found = f"**{self.found:.2f}{unit}**" if self.target is not None else f"{self.found:.2f}{unit}"
+        found = (
+            f"**{self.found:.2f}{unit}**" if self.target is not None else f"{self.found:.2f}{unit}"
+        )
         return f"| {self.what} | {target} | {found} | {ratio} | {self.note} |"
 
 

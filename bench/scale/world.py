@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,9 @@ USUAL: dict[str, Any] = {
 }
 """The defaults, as on a cluster."""
 
+Spent = Counter[tuple[str, str]]
+"""Requests by verb and ``resource/subresource``."""
+
 _REQUESTS = re.compile(r"^apiserver_request_total\{(.*)\} (\S+)$")
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
@@ -49,22 +52,23 @@ class World:
     """One control plane."""
 
     plane: ControlPlane
-    settings: dict[str, Any] = field(default_factory=dict)
+    workers: int
 
     @contextmanager
-    def operator(self, name: str = "1", **settings: Any) -> Iterator[Desk]:
+    def operator(self, name: str, *, is_awaited: bool = True) -> Iterator[Desk]:
         """A process, until the block ends."""
-        desk = Desk(self.plane, f"{NAMESPACES[0]}-{name}", None, {**USUAL, **self.settings, **settings})
+        settings = {**USUAL, "workers": self.workers}
+        desk = Desk(self.plane, f"{NAMESPACES[0]}-{name}", None, settings)
         try:
-            desk.start()
+            (desk.start if is_awaited else desk.launch)()
             yield desk
         finally:
             desk.process.stop()
 
-    def requests(self) -> Counter[tuple[str, str]]:
-        """Requests that the server has answered, by verb and ``resource/subresource``."""
+    def requests(self) -> Spent:
+        """Those that the server has answered."""
         page = self.plane.api.raw("GET", "/metrics")[1].decode()
-        found: Counter[tuple[str, str]] = Counter()
+        found: Spent = Counter()
         for line in page.splitlines():
             if told := _REQUESTS.match(line):
                 labels = dict(_LABEL.findall(told[1]))
@@ -85,7 +89,7 @@ class World:
 
 
 @contextmanager
-def world(**settings: Any) -> Iterator[World]:
+def world(workers: int) -> Iterator[World]:
     """A server with the CRDs, the rights and the two namespaces."""
     crds = sorted((ROOT / "manifests" / "crd").glob("*s.yaml"))
     with ControlPlane(early=crds, controllers=CONTROLLERS) as plane:
@@ -94,7 +98,7 @@ def world(**settings: Any) -> Iterator[World]:
             account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
             wait_until(lambda path=account: plane.api.find(path), "the namespace is ready")
         plane.kubectl("apply", "-k", ROOT / "manifests" / "rbac")
-        yield World(plane, settings)
+        yield World(plane, workers)
 
 
 def cpu_s(process: Process) -> float:

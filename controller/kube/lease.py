@@ -106,10 +106,16 @@ class Elector:
     async def _acquire(self) -> None:
         # candidates that started together do not ask together
         pause = Backoff(self._retry_s, 2 * self._retry_s)
-        while True:
-            if await self._tried(self._renew_s):
-                return
-            await asyncio.sleep(pause.next_s())
+        while not await self._tried(self._renew_s):
+            await asyncio.sleep(self._until_next_s(pause.next_s()))
+
+    def _until_next_s(self, pause_s: float) -> float:
+        """A renewal is to be seen soon, for its time counts from then; and no end is overslept."""
+        if self._known is None:
+            return pause_s  # the server is in trouble
+        ends_at = self._seen_at + duration_of(self._known, self._duration_s)
+        left_s = ends_at - self._clock()
+        return min(pause_s / 2, left_s) if left_s > 0 else pause_s
 
     async def _ended(self, leading: asyncio.Future[None], renewing: asyncio.Task[None]) -> None:
         """Waits for ``leading``; when the lease is lost not beyond its end."""

@@ -394,3 +394,19 @@ def test_a_lease_without_contents_is_nobodys(spec: object) -> None:
     assert holder_of(lease) == ""
     assert duration_of(lease, 7.0) == 7.0
     assert held(lease, "a", 15, NOW)["spec"]["leaseTransitions"] == 1
+
+
+def test_a_standby_sees_a_renewal_soon_and_does_not_oversleep_the_end(tmp_path: Path) -> None:
+    async def script(server: LeaseServer, client: Client) -> None:
+        server.take("other", leaseDurationSeconds=10)
+        times = {"duration_s": 15.0, "renew_s": 10.0, "retry_s": 2.0}
+        leader = Leader(client, "a", clock=lambda: now[0], **times)
+        await until(lambda: leader.elector._known is not None)  # noqa: SLF001 - what it read
+        pauses = []
+        for now[0] in (0.0, 9.5, 11.0):
+            pauses.append(leader.elector._until_next_s(4.0))  # noqa: SLF001 - no sleep in a test
+        await leader.end()
+        assert pauses == [2.0, 0.5, 4.0]  # half a pause, what is left, and no rush after the end
+
+    now = [0.0]
+    play(tmp_path, script)

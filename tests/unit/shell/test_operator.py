@@ -205,3 +205,12 @@ def test_the_echo_of_an_own_write_wakes_nobody() -> None:
     operator.ledger.remember(a_stored())
     operator.watches.job_changed(None, a_stored())
     assert taken(operator) == []
+
+
+def test_the_echo_of_an_own_create_wakes_nobody_and_any_later_change_does() -> None:
+    operator = an_operator()
+    operator.ledger.created("uid-1", a_child())
+    operator.watches.child_changed(None, a_child())
+    assert taken(operator) == []
+    operator.watches.child_changed(a_child(), a_child())
+    assert taken(operator) == [("ml", "intents")]
