@@ -106,7 +106,9 @@ class Elector:
     async def _acquire(self) -> None:
         # candidates that started together do not ask together
         pause = Backoff(self._retry_s, 2 * self._retry_s)
-        while not await self._tried(self._renew_s):
+        while True:
+            if await self._tried(self._renew_s):
+                return
             await asyncio.sleep(self._until_next_s(pause.next_s()))
 
     def _until_next_s(self, pause_s: float) -> float:
