@@ -12,9 +12,9 @@ from bench.scale.starts import names_of, write_start
 from bench.scale.table import Line
 from bench.scale.world import NAMESPACES, Spent, World, cpu_s, memory_mb, say, series
 
-BUSY = 0.25
+BUSY = 0.05
 """Of a core: above it a process works, below it, it is at rest."""
-REST_S = 2.0
+REST_S = 3.0
 PATIENCE_S = 180.0
 WATCHED = ("finetunejobs", "basemodels", "jobs", "pods", "events")
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
@@ -79,17 +79,18 @@ def measure(world: World, count: int, idle_s: float, width: int) -> list[Line]:
 def at_rest(desk: Desk) -> tuple[float, float, float]:
     """Seconds from now until it leads and until it rests, and the CPU that it has used then."""
     start_s = last_s = time.monotonic()
-    used_s, led_s, step_s = 0.0, 0.0, 0.1
+    used_s, led_s, step_s = 0.0, 0.0, 0.5
     while time.monotonic() - last_s < REST_S or not led_s:
         assert time.monotonic() - start_s < PATIENCE_S, desk.process.tail()  # noqa: S101
         time.sleep(step_s)
         if not led_s and '"leading"' in desk.log():
-            led_s = time.monotonic() - start_s
+            last_s = time.monotonic()
+            led_s = last_s - start_s
         now_s = cpu_s(desk.process)
         if now_s - used_s > BUSY * step_s:
             last_s = time.monotonic()
         used_s = now_s
-    return led_s, last_s - start_s, used_s
+    return led_s, max(led_s, last_s - start_s), used_s
 
 
 def writes(spent: Spent) -> int:
