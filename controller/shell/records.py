@@ -19,11 +19,15 @@ def trim(meta: Meta) -> None:
     """Labels and annotations of others decide nothing here, and kubectl notes a whole document."""
     meta.labels = _ours(meta.labels)
     meta.annotations = _ours(meta.annotations)
+    meta.namespace, meta.uid = intern(meta.namespace), intern(meta.uid)
+    for owner in meta.owner_references:
+        owner.kind, owner.name, owner.uid = map(intern, (owner.kind, owner.name, owner.uid))
 
 
 def _ours(theirs: dict[str, str]) -> dict[str, str]:
-    """Names are a few and the same on every object: one text for each."""
-    return {intern(name): value for name, value in theirs.items() if name.startswith(OURS)}
+    """One text for each: most are the same on every object, or on an object and its children."""
+    ours = (pair for pair in theirs.items() if pair[0].startswith(OURS))
+    return {intern(name): intern(value) for name, value in ours}
 
 
 class JobObject(KubeObject, gc=False):
