@@ -4,15 +4,16 @@ The spec is the user's: what we do not understand in it we must not guess at. Th
 own, perhaps of a newer release: what we do not understand in it is dropped, and never in the way.
 """
 
-import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import pydantic
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 
 from controller.api.basemodel import BaseModelObject, BaseModelStatus
-from controller.api.finetunejob import FineTuneJob
+from controller.api.finetunejob import FineTuneJob, FineTuneJobSpec
+from controller.api.memo import KEPT
 from controller.api.meta import ObjectMeta
 from controller.api.paths import Path, at, document_path, dotted
 from controller.api.status import FineTuneJobStatus, RunStatus
@@ -33,7 +34,8 @@ def read_job(metadata: Mapping[str, Any], spec: bytes, status: bytes) -> FineTun
     Raises:
         SpecError: The spec has something in it that this release cannot read.
     """
-    return _object(FineTuneJob, metadata, spec, read_status(status))
+    read = _read_spec(bytes(spec))
+    return _object(FineTuneJob, metadata, spec if read is None else read, read_status(status))
 
 
 def read_base_model(metadata: Mapping[str, Any], spec: bytes, status: bytes) -> BaseModelObject:
@@ -74,16 +76,25 @@ def _is_whole(run: RunStatus) -> bool:
 def _object(
     kind: type[Object],
     metadata: Mapping[str, Any],
-    spec: bytes,
+    spec: bytes | FineTuneJobSpec,
     status: FineTuneJobStatus | BaseModelStatus,
 ) -> Object:
-    written = _parsed(spec)
+    written = spec if isinstance(spec, FineTuneJobSpec) else _parsed(spec)
     document = {"metadata": read_metadata(metadata), "spec": written, "status": status}
     try:
         return kind.model_validate(document)
     except pydantic.ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         raise SpecError(_problems(document, faults)) from None
+
+
+@lru_cache(KEPT)
+def _read_spec(spec: bytes) -> FineTuneJobSpec | None:
+    """The same text is read once; None where there is something to complain about."""
+    try:
+        return FineTuneJobSpec.model_validate(_parsed(spec))
+    except pydantic.ValidationError:
+        return None
 
 
 def _problems(document: Mapping[str, Any], faults: Sequence[ErrorDetails]) -> list[Problem]:
@@ -138,6 +149,6 @@ def _order(path: Path) -> tuple[tuple[bool, int, str], ...]:
 
 def _parsed(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
     try:
-        return json.loads(bytes(data)) if data else {}
-    except (ValueError, RecursionError):
+        return from_json(bytes(data)) if data else {}
+    except ValueError:
         return {}

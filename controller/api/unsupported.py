@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.api.finetunejob import FineTuneJobSpec
+from controller.api.identity import written
+from controller.api.memo import of_newest
 
 Asks = Callable[[Any], bool]
 
@@ -56,10 +58,10 @@ REFUSALS: tuple[Refusal, ...] = (
 """Of a FineTuneJob, by path below ``spec``, in the order of the spec."""
 
 
+@of_newest
 def unsupported(spec: FineTuneJobSpec) -> list[str]:
     """What this release refuses of a spec: one sentence each, with its field."""
-    written = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return [f"spec.{path}: {message}" for path, message in refused(written)]
+    return [f"spec.{path}: {message}" for path, message in refused(written(spec))]
 
 
 def refused(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

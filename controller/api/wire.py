@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, JsonValue
+from pydantic_core import PydanticSerializationError
 
 from trainer.contract.base import MAX_DECIMAL_LENGTH
 
@@ -18,10 +19,17 @@ def to_document(model: BaseModel) -> dict[str, Any]:
     Read back it is the same model, its floats rounded to six significant digits. A number that
     is not finite, or of 1e99 and more, is left out: there is no decimal for it.
     """
-    # Validated again, since model_copy puts in whatever it is given: an int where a float is.
-    checked = type(model).model_validate(model.model_dump(by_alias=True))
-    dumped = checked.model_dump(mode="json", by_alias=True, exclude_none=True)
+    dumped = _dumped(model)
     return {name: _written(value) for name, value in dumped.items() if not _is_nothing(value)}
+
+
+def _dumped(model: BaseModel) -> dict[str, Any]:
+    """As JSON values. What model_copy has put in unread is read first: a text for an enum."""
+    try:
+        return model.model_dump(mode="json", by_alias=True, exclude_none=True, warnings="error")
+    except PydanticSerializationError:
+        checked = type(model).model_validate(model.model_dump(by_alias=True, warnings=False))
+        return checked.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def decimal_string(number: float) -> str:

@@ -1,7 +1,7 @@
 """A decision in the making, whatever kind of object it is about: steps take one, return one."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, Self, TypeVar
 
 from controller.api.basemodel import BaseModelStatus
@@ -38,11 +38,11 @@ class Draft(Generic[StatusT]):
 
     def over(self) -> Self:
         """No later step has anything to say."""
-        return replace(self, is_over=True)
+        return self._with(is_over=True)
 
     def doing(self, *actions: Action) -> Self:
         """With more to do."""
-        return replace(self, actions=(*self.actions, *actions))
+        return self._with(actions=(*self.actions, *actions)) if actions else self
 
     def stopping(self, children: Iterable[AnyChild], why: str) -> Self:
         """With each of the children told to stop, once; what has ended keeps its Job and log."""
@@ -53,17 +53,23 @@ class Draft(Generic[StatusT]):
 
     def telling(self, kind: Literal["Normal", "Warning"], reason: Reason, message: str) -> Self:
         """With one more event."""
-        return replace(self, events=(*self.events, Event(kind, reason, message)))
+        return self._with(events=(*self.events, Event(kind, reason, message)))
 
     def after(self, seconds: float) -> Self:
         """To be decided again after ``seconds``, or earlier."""
         known = self.requeue_after_s
         soonest = seconds if known is None else min(seconds, known)
-        return replace(self, requeue_after_s=max(0.0, soonest))
+        return self._with(requeue_after_s=max(0.0, soonest))
 
     def saying(self, **fields: Any) -> Self:  # noqa: ANN401 - fields of the status
         """With other fields in the next status."""
-        return replace(self, status=self.status.model_copy(update=fields))
+        return self._with(status=self.status.model_copy(update=fields))
+
+    def _with(self, **fields: Any) -> Self:  # noqa: ANN401 - fields of the draft
+        """As ``dataclasses.replace``, which reads every field of the class: half of a decision."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), **fields)
+        return other
 
     def decided(self, generation: int) -> Decision[StatusT]:
         """The decision, about that generation of the spec."""

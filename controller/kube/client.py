@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from controller.kube.access import find_access
 from controller.kube.answers import refusal
@@ -219,7 +220,7 @@ class Client:
             self._counted(method) as count,
             self._session.request(
                 method,
-                configuration.host + path,
+                URL(configuration.host + path, encoded=True),  # names need no quotes
                 params=query,
                 data=body,
                 headers={**headers, **({"Authorization": authorization} if authorization else {})},

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -17,6 +18,7 @@ from controller.kube.client import MERGE_PATCH, Client
 from controller.kube.clock import utc_now
 from controller.kube.errors import ApiError, KubeError, TransportError
 from controller.kube.eventdocuments import Happening, Regarding, event_of, namespace_of, series_of
+from controller.kube.pace import Pace
 from controller.kube.resources import EVENTS
 
 __all__ = ["EventRecorder", "Regarding"]
@@ -27,6 +29,10 @@ log = logging.getLogger(__name__)
 SERIES_S = 360.0
 MAX_WAITING = 1000
 MAX_TRIES = 4
+# What a thousand objects tell in one moment must not keep the server from the writes that they
+# wait for: 25 at once, as client-go allows for one object, then ten a second
+BURST = 25
+PER_S = 10.0
 HTTP_SERVER_ERROR = 500
 HTTP_TOO_MANY_REQUESTS = 429
 
@@ -45,7 +51,7 @@ class _Series:
 
 
 class EventRecorder:
-    """Writes events in the background; repeats within six minutes become one series.
+    """Writes events in the background, a few a second; repeats in six minutes become one series.
 
     What cannot be written is dropped and counted in ``dropped``: when too many wait, the oldest.
     """
@@ -70,6 +76,8 @@ class EventRecorder:
         self._now = now
         self._backoff = backoff
         self._max_waiting = max_waiting
+        self._pace = Pace(burst=BURST, per_s=PER_S, clock=clock)
+        self._hurry = asyncio.Event()
         self._series: OrderedDict[Happening, _Series] = OrderedDict()  # oldest first
         self._waiting: OrderedDict[Happening, _Series] = OrderedDict()
         self._wake = asyncio.Event()
@@ -102,6 +110,7 @@ class EventRecorder:
         """Writes until cancelled. What is still waiting then is not written: ``flush`` before."""
         while True:
             while self._waiting:
+                await self._keep_pace()
                 _, series = self._waiting.popitem(last=False)
                 await self._write(series)
             self._idle.set()
@@ -109,8 +118,19 @@ class EventRecorder:
             await self._wake.wait()
 
     async def flush(self) -> None:
-        """Returns when everything recorded so far was written or given up, while ``run`` runs."""
+        """Returns when everything recorded so far was written or given up, while ``run`` runs.
+
+        From now on nothing is put off: it is the end of a process.
+        """
+        self._hurry.set()
         await self._idle.wait()
+
+    async def _keep_pace(self) -> None:
+        pause_s = self._pace.next_s()
+        if pause_s > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._hurry.wait()
 
     def _begin(self, happening: Happening) -> _Series:
         now = self._now()

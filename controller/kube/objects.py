@@ -17,7 +17,7 @@ class OwnerReference(Struct, rename="camel", gc=False):
     controller: bool = False
 
 
-class Meta(Struct, rename="camel"):
+class Meta(Struct, rename="camel", gc=False):
     """``metadata``, as far as anything here decides by it."""
 
     name: str
@@ -33,7 +33,7 @@ class Meta(Struct, rename="camel"):
     finalizers: list[str] = field(default_factory=list)
 
 
-class KubeObject(Struct, rename="camel"):
+class KubeObject(Struct, rename="camel", gc=False):
     """Every watched type extends it with the fields that it needs.
 
     A ``msgspec.Raw`` field keeps the bytes of its whole object alive, not those of a whole list.

@@ -49,6 +49,14 @@ Sample = tuple[str, str, float]
 """Family, value of its own label, value."""
 
 
+NO_PHASE: tuple[Sample, ...] = tuple(("phase", state.value, 0.0) for state in State)
+PHASES: Mapping[str, tuple[Sample, ...]] = {
+    here: tuple(("phase", state.value, float(state.value == here)) for state in State)
+    for here in State
+}
+"""The same six samples for every job of a phase, not six of its own."""
+
+
 class Fleet(Collector):
     """The jobs of the operator that leads; a standby knows none."""
 
@@ -103,8 +111,7 @@ def phases(known: Mapping[Key, str]) -> GaugeMetricFamily:
 
 def samples(status: FineTuneJobStatus) -> Iterator[Sample]:
     """What one status says."""
-    for state in State:
-        yield "phase", state.value, float(status.phase == state.value)
+    yield from PHASES.get(status.phase, NO_PHASE)
     yield from of_progress(status)
     yield from of_evaluation(status)
     yield "gpu_seconds", "", status.cost.gpu_seconds if status.cost else 0.0

@@ -16,6 +16,9 @@ STAGE_LABEL = f"{GROUP}/stage"
 ATTEMPT_LABEL = f"{GROUP}/attempt"
 SPEC_HASH_LABEL = f"{GROUP}/spec-hash"
 
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""Kueue's: the LocalQueue that a Job waits in."""
+
 BASE_MODEL_LABEL = f"{GROUP}/base-model"
 ERRAND_LABEL = f"{GROUP}/errand"
 NUMBER_LABEL = f"{GROUP}/number"

@@ -71,7 +71,11 @@ class Ledger:
     def is_own(self, obj: JobObject) -> bool:
         """Whether the object is exactly what an own write left: nobody needs to look at it."""
         own = self._known(obj.metadata.uid)
-        return own is not None and version(own) >= version(obj)
+        if own is None or version(own) < version(obj):
+            return False
+        if version(own) == version(obj):
+            del self._objects[obj.metadata.uid]  # the cache has it now
+        return True
 
     @staticmethod
     def is_new(obj: KubeObject, now: datetime) -> bool:
@@ -89,6 +93,17 @@ class Ledger:
     def created(self, uid: str, job: Job) -> None:
         """A child of the object was created, or found there."""
         self._created.setdefault(uid, {})[job.metadata.name] = _Created(job, self.clock())
+
+    def is_own_child(self, uid: str, job: Job) -> bool:
+        """Whether the child is exactly what an own create left: nobody needs to look at it."""
+        own = self._created.get(uid, {}).get(job.metadata.name)
+        if own is None or (own.job.metadata.uid, version(own.job)) != (
+            job.metadata.uid,
+            version(job),
+        ):
+            return False
+        self._created[uid].pop(job.metadata.name)  # the cache has it now
+        return True
 
     def has_created(self, uid: str, job: str, job_uid: str) -> bool:
         """Whether this process created that Job, and the cache does not show it yet."""

@@ -15,8 +15,9 @@ from controller.api.basemodel import BaseModelStatus
 from controller.core.watching.line import is_look_refused, is_looking, wants_to_look
 from controller.core.watching.observed import ObservedBase
 from controller.kube.objects import key_of
+from controller.shell.line import Place
 from controller.shell.records import JobObject
-from controller.shell.slots import Place, Slots
+from controller.shell.slots import Slots
 from trainer.contract.errand import Errand
 
 

@@ -194,11 +194,24 @@ def awaited_children(look: Look[ObjectT, ChildT]) -> Iterable[Awaited]:
             continue  # what its pod says itself needs no look at the events
         pods = (pod for pod in look.family.pods if is_owned_by(pod, job) and not is_over(pod))
         pod = None if child.is_suspended else next(pods, None)
+        if not (child.is_suspended or is_tried(job, pod)):
+            continue
         meta = (pod or job).metadata
         assert meta.creation_timestamp is not None  # noqa: S101 - an API server has set it
         since = suspended_since(job) if child.is_suspended else meta.creation_timestamp
         if since is not None:  # else the Job controller has not seen it yet, nor has Kueue
             yield Awaited(child, meta.uid, since)
+
+
+def is_tried(job: Job, pod: Pod | None) -> bool:
+    """Whether anybody has tried to start it, and may have said in an event why that failed.
+
+    The Job controller sets the start time with its first try; the scheduler sets a condition, or
+    the node. A Job that is suspended, or a cluster whose controllers are away, has no such event.
+    """
+    if pod is None:
+        return job.status.start_time is not None
+    return bool(pod.spec.node_name or pod.status.conditions)
 
 
 def is_owned_by(pod: Pod, job: Job) -> bool:

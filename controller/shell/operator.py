@@ -1,6 +1,7 @@
 """The operator put together: watches fill the caches, and while it leads it works on the keys."""
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -36,6 +37,7 @@ from controller.shell.jobs import JobWork
 from controller.shell.kinds import ATTEMPT_LABEL, RUN_LABEL, STAGE_LABEL, UID_LABEL
 from controller.shell.ledger import Ledger
 from controller.shell.limits import Limits
+from controller.shell.line import Place
 from controller.shell.looklimit import LookLimit
 from controller.shell.looks import ChildT, ObjectT
 from controller.shell.metrics import Metrics
@@ -46,7 +48,7 @@ from controller.shell.publish import Publisher
 from controller.shell.pulse import LoopMetrics, Pulse, Watchdog
 from controller.shell.reconcile import NEVER, Again, Reconciler
 from controller.shell.records import JobObject, Pod
-from controller.shell.slots import Place, Slots, is_pausing
+from controller.shell.slots import Slots, is_pausing
 from controller.shell.template import PodSettings
 from controller.shell.territory import unique
 from controller.shell.waits import Waits
@@ -191,6 +193,7 @@ class Operator:
         """The leader's work, until cancelled."""
         await self.watches.wait_synced()
         self.remember_runs()
+        gc.freeze()  # what is there now stays: not worth a look at each collection
         self.metrics.leading(True)
         log.info("leading")
         try:

@@ -1,12 +1,13 @@
 """The one status write of a reconcile, and the events after it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from controller.api.basemodel import BaseModelStatus
+from controller.api.memo import KEPT
 from controller.api.status import FineTuneJobStatus
 from controller.api.wire import to_document
 from controller.core.actions import Event
@@ -56,6 +57,10 @@ class Publisher:
     ledger: Ledger
     metrics: Metrics
     resource: Resource = FINETUNEJOBS
+    _written: dict[str, tuple[str, FineTuneJobStatus | BaseModelStatus]] = field(
+        default_factory=dict
+    )
+    """The newest own writes: the round after a write usually has the same to say."""
 
     async def publish(
         self,
@@ -69,17 +74,25 @@ class Publisher:
             ApiError: it was not written; a conflict when the object has changed since.
             TransportError: whether it was written is unknown.
         """
+        meta = stored.metadata
+        if self._written.get(meta.uid) == (meta.resource_version, status):
+            return stored
         document = to_document(status)
         if document == stored_status(stored):
             return stored
-        meta = stored.metadata
         body = status_body(stored, document, self.resource)
         answer = await self.client.replace(self.resource, meta.namespace, meta.name, body, "status")
         self.metrics.write("update", self.resource.kind)
         written = self.ledger.remember(msgspec.json.decode(answer, type=JobObject))
+        self._keep(written, status)
         for event in events:
             self._tell(stored, event)
         return written
+
+    def _keep(self, written: JobObject, status: FineTuneJobStatus | BaseModelStatus) -> None:
+        if len(self._written) >= KEPT:
+            del self._written[next(iter(self._written))]
+        self._written[written.metadata.uid] = (written.metadata.resource_version, status)
 
     def _tell(self, stored: JobObject, event: Event) -> None:
         meta = stored.metadata

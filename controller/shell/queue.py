@@ -11,8 +11,8 @@ from typing import Protocol
 from controller.api.reasons import Reason
 from controller.core.children import Obstacle, Span
 from controller.core.failures import hindrance
+from controller.shell.kinds import QUEUE_LABEL
 from controller.shell.pods import ended_at, is_over
-from controller.shell.queuetemplate import QUEUE_LABEL
 from controller.shell.records import Job, JobCondition, Pod
 from controller.shell.refusals import words
 

@@ -6,11 +6,11 @@ its pod, are Kueue's.
 
 from typing import Any
 
+from controller.shell.kinds import QUEUE_LABEL
 from trainer.contract.failures import EXIT_CODES, FailureClass
 
 Json = dict[str, Any]
 
-QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 INTERRUPTED = EXIT_CODES[FailureClass.INTERRUPTED]
 
 

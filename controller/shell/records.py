@@ -4,19 +4,44 @@ A whole Job or Pod costs 50 to 100 KB in memory; these few fields cost about 2 K
 """
 
 from datetime import datetime
+from sys import intern
 
 from msgspec import Raw, Struct, field
 
-from controller.kube.objects import KubeObject
+from controller.api.meta import GROUP
+from controller.kube.objects import KubeObject, Meta
+from controller.shell.kinds import QUEUE_LABEL
 
 NOTHING = Raw(b"{}")
+OURS = (f"{GROUP}/", QUEUE_LABEL)
+"""What labels and annotations that decide something begin with."""
 
 
-class JobObject(KubeObject):
+def trim(meta: Meta) -> None:
+    """Labels and annotations of others decide nothing here, and kubectl notes a whole document."""
+    meta.labels = _ours(meta.labels)
+    meta.annotations = _ours(meta.annotations)
+    meta.namespace, meta.uid = intern(meta.namespace), intern(meta.uid)
+    for owner in meta.owner_references:
+        owner.kind, owner.name, owner.uid = map(intern, (owner.kind, owner.name, owner.uid))
+
+
+def _ours(theirs: dict[str, str]) -> dict[str, str]:
+    """One text for each: most are the same on every object, or on an object and its children."""
+    ours = (pair for pair in theirs.items() if pair[0].startswith(OURS))
+    return {intern(name): intern(value) for name, value in ours}
+
+
+class JobObject(KubeObject, gc=False):
     """A FineTuneJob or a BaseModel; ``controller.api.read`` makes sense of the rest."""
 
     spec: Raw = NOTHING
     status: Raw = NOTHING
+
+    def __post_init__(self) -> None:
+        """Let go of the document around the two, and of what others noted: most of its bytes."""
+        self.spec, self.status = self.spec.copy(), self.status.copy()
+        trim(self.metadata)
 
 
 class JobCondition(Struct, rename="camel", gc=False):
@@ -36,7 +61,7 @@ class UncountedPods(Struct, rename="camel"):
     failed: list[str] = field(default_factory=list)
 
 
-class JobStatus(Struct, rename="camel"):
+class JobStatus(Struct, rename="camel", gc=False):
     """What the Job controller says of a Job."""
 
     conditions: list[JobCondition] = field(default_factory=list)
@@ -53,11 +78,15 @@ class JobSpec(Struct, rename="camel", gc=False):
     suspend: bool = False
 
 
-class Job(KubeObject):
+class Job(KubeObject, gc=False):
     """A child."""
 
     spec: JobSpec = field(default_factory=JobSpec)
     status: JobStatus = field(default_factory=JobStatus)
+
+    def __post_init__(self) -> None:
+        """Keep what is ours."""
+        trim(self.metadata)
 
 
 class JobList(Struct):
@@ -106,7 +135,7 @@ class PodCondition(Struct, rename="camel", gc=False):
     message: str = ""
 
 
-class PodStatus(Struct, rename="camel"):
+class PodStatus(Struct, rename="camel", gc=False):
     """What the kubelet says of a pod."""
 
     phase: str = ""
@@ -124,7 +153,7 @@ class PodSpec(Struct, rename="camel"):
     node_name: str = ""
 
 
-class Pod(KubeObject):
+class Pod(KubeObject, gc=False):
     """A pod of a child."""
 
     spec: PodSpec = field(default_factory=PodSpec)

@@ -8,7 +8,7 @@ arrives that is missing, or a single forgotten Secret could stop a whole fleet. 
 stored: after a restart the runs that the statuses record hold theirs.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,25 +17,12 @@ from controller.api.status import FineTuneJobStatus
 from controller.core.conditions import State
 from controller.core.intent import Want, read_intent
 from controller.kube.objects import Key
+from controller.shell.line import Line, Place, position
 
-SHOWN_AT_ONCE = 16
-"""So many of those who wait see their new position at once, the others a little later."""
-SHOWN_LATER_S = 30.0
-
-
-@dataclass(frozen=True, order=True)
-class Place:
-    """A place in the line: the oldest object first, then by name."""
-
-    created: datetime
-    key: Key
-    uid: str
-
-
-def position(place: Place, waiting: Iterable[Place], free: int) -> int:
-    """0: a slot is free for it; n: it is the n-th of those for whom there is none."""
-    ahead = sum(1 for other in waiting if other < place)
-    return max(0, ahead + 1 - free)
+NEAR = 16
+SHOWN_SOON_S, SHOWN_LATER_S = 1.0, 30.0
+"""Until those near the head, and those behind them, see their new position: what moves often in
+that time is written once. Whoever may go is woken at once."""
 
 
 def wants_slot(job: FineTuneJob, now: datetime) -> bool:
@@ -71,7 +58,7 @@ class Slots:
     """Asks for a key to be decided again after so many seconds."""
     now: Callable[[], datetime]
     _holding: set[str] = field(default_factory=set)
-    _waiting: dict[str, Place] = field(default_factory=dict)
+    _line: Line = field(default_factory=Line)
 
     def hold(self, uid: str) -> None:
         """The object's run was under way before this process began."""
@@ -81,7 +68,7 @@ class Slots:
     def expect(self, place: Place) -> None:
         """The object has never run: it is in the line before anyone decides about it."""
         if self.limit:
-            self._waiting[place.uid] = place
+            self._line.join(place)
 
     def has(self, uid: str) -> bool:
         """Whether the object holds a slot."""
@@ -95,12 +82,11 @@ class Slots:
         if not is_alive and not wants:
             self._leave_line(uid)
             return 0
-        free = max(0, self.limit - len(self._holding))
-        now = 0 if is_alive else position(place, self._waiting.values(), free)
+        now = 0 if is_alive else position(place, self._line, self._free)
         if now:
             self._join_line(place)
         else:
-            self._waiting.pop(uid, None)
+            self._line.leave(uid)
             self._holding.add(uid)
         return now
 
@@ -120,24 +106,28 @@ class Slots:
         self._leave_line(uid)
         self._give_back(uid)
 
+    @property
+    def _free(self) -> int:
+        return max(0, self.limit - len(self._holding))
+
     def _give_back(self, uid: str) -> None:
         if uid in self._holding:
             self._holding.discard(uid)
             self._show_positions()
 
     def _join_line(self, place: Place) -> None:
-        is_new = place.uid not in self._waiting
-        self._waiting[place.uid] = place
-        if is_new and place < max(self._waiting.values()):
-            self._show_positions()  # an old object that comes back: those behind it move
+        if self._line.join(place):  # an old object that comes back: those behind it move
+            self._show_positions(self._line.ahead(place) + 1)
 
     def _leave_line(self, uid: str) -> None:
-        if self._waiting.pop(uid, None) is not None:
-            self._show_positions()
+        index = self._line.leave(uid)
+        if index is not None:
+            self._show_positions(index)
 
-    def _show_positions(self) -> None:
-        for index, place in enumerate(sorted(self._waiting.values())):
-            self.wake(place.key, 0.0 if index < SHOWN_AT_ONCE else SHOWN_LATER_S)
+    def _show_positions(self, first: int = 0) -> None:
+        for place, now in self._line.moved(first, self._free):
+            shown_s = SHOWN_SOON_S if now <= NEAR else SHOWN_LATER_S
+            self.wake(place.key, 0.0 if now <= 0 else shown_s)
 
 
 def place_of(job: FineTuneJob) -> Place:

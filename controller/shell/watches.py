@@ -20,10 +20,10 @@ from controller.shell.glance import (
 )
 from controller.shell.kinds import BASEMODELS, CHILD_SELECTOR, ERRAND_LABEL, FINETUNEJOBS
 from controller.shell.ledger import Ledger
+from controller.shell.line import Place
 from controller.shell.looks import BASE_INDEX, OWNER_INDEX, UID_INDEX, Caches
 from controller.shell.lost import was_taken
 from controller.shell.records import Job, JobObject, Pod
-from controller.shell.slots import Place
 from controller.shell.territory import Territory
 
 
@@ -183,6 +183,8 @@ class Watches:
             self.forget_wait(old.metadata.uid)
         elif old is not None and new is not None and old.spec.suspend != new.spec.suspend:
             self.forget_wait(old.metadata.uid)  # it waits for something else now
+        if old is None and self.ledger.is_own_child(_uid_label(child), child):
+            return  # whatever becomes of it will be told
         self._wake_owner(child)
 
     def pod_changed(self, old: Pod | None, new: Pod | None) -> None:

@@ -55,23 +55,29 @@ class Desk:
     settings: Json
     process: Process = field(init=False)
     health_port: int = field(init=False)
+    _kubeconfig: Path | None = None
 
     # The operator
 
     def start(self) -> None:
         """Start the operator and return when it is ready."""
+        self.launch()
+        wait_until(self._is_ready, "the operator is ready", START_S)
+
+    def launch(self) -> None:
+        """Start the operator and wait for nothing."""
         self.health_port = free_port("127.0.0.1")
         address = f"127.0.0.1:{self.health_port}"
         settings = {"metrics_address": address, "health_address": address, **FAST, **self.settings}
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
-        kubeconfig = self.plane.kubeconfig_for(*ACCOUNT)
+        kubeconfig = self._kubeconfig or self.plane.kubeconfig_for(*ACCOUNT)
+        self._kubeconfig = kubeconfig  # a process that starts again finds the file of the first
         self.process = Process(
             f"operator-{self.namespace}",
             [sys.executable, "-P", "-m", "controller", f"--kubeconfig={kubeconfig}", *flags],
             self.plane.folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
-        wait_until(self._is_ready, "the operator is ready", START_S)
 
     def stop(self) -> None:
         """SIGTERM, and return when it has ended well."""

@@ -97,3 +97,9 @@ def test_every_number_that_is_written_is_a_decimal_of_the_api(number):
 def test_a_number_that_the_api_has_no_decimal_for_is_left_out():
     progress = JobProgress(stage=Stage.TRAIN, train_loss=1e308)
     assert "trainLoss" not in to_document(progress)
+
+
+def test_what_was_put_in_unread_is_written_as_what_it_stands_for():
+    progress = JobProgress(stage=Stage.TRAIN).model_copy(update={"stage": "judge", "train_loss": 2})
+    assert to_document(progress)["stage"] == "judge"
+    assert to_document(progress)["trainLoss"] == "2"

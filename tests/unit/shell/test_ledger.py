@@ -14,8 +14,8 @@ def an_object(version: str, uid: str = "uid-1") -> JobObject:
     return JobObject(Meta("intents", "ml", uid, version))
 
 
-def a_child(name: str, uid: str = "job-uid") -> Job:
-    return Job(Meta(name, "ml", uid))
+def a_child(name: str, uid: str = "job-uid", version: str = "5") -> Job:
+    return Job(Meta(name, "ml", uid, version))
 
 
 class Clock:
@@ -87,6 +87,21 @@ def test_a_created_child_is_known_until_the_cache_shows_it(ledger: Ledger) -> No
     shown = a_child("a", uid="as cached")
     assert ledger.with_created("uid-1", [shown]) == [shown]
     assert ledger.with_created("uid-1", []) == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        pytest.param(a_child("a"), True, id="as it was created"),
+        pytest.param(a_child("a", version="6"), False, id="somebody wrote after us"),
+        pytest.param(a_child("a", uid="another"), False, id="another one of the name"),
+        pytest.param(a_child("b"), False, id="another child"),
+    ],
+)
+def test_the_echo_of_an_own_create_is_no_news(ledger: Ledger, seen: Job, expected: bool) -> None:
+    ledger.created("uid-1", a_child("a"))
+    assert ledger.is_own_child("uid-1", seen) is expected
+    assert ledger.has_created("uid-1", "a", "job-uid") is not expected  # the cache has it now
 
 
 def test_a_created_child_that_never_shows_is_forgotten(ledger: Ledger, clock: Clock) -> None:

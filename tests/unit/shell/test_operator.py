@@ -252,3 +252,12 @@ def test_a_store_that_was_put_back_ends_the_process_whichever_watch_finds_it() -
         for scope in reflector._scopes:  # noqa: SLF001 - what it was told to call
             with pytest.raises(KubeError, match="put back"):
                 scope._on_rewind()  # noqa: SLF001
+
+
+def test_the_echo_of_an_own_create_wakes_nobody_and_any_later_change_does() -> None:
+    operator = an_operator()
+    operator.ledger.created("uid-1", a_child())
+    operator.watches.child_changed(None, a_child())
+    assert taken(operator) == []
+    operator.watches.child_changed(a_child(), a_child())
+    assert taken(operator) == [("ml", "intents")]

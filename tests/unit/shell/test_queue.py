@@ -25,8 +25,9 @@ from controller.core.children import Child, ChildState, Span
 from controller.kube.client import Client
 from controller.kube.resources import Resource
 from controller.shell.children import children_of
+from controller.shell.kinds import QUEUE_LABEL
 from controller.shell.queue import said_by_queue, workload_of
-from controller.shell.queuetemplate import QUEUE_LABEL, queued
+from controller.shell.queuetemplate import queued
 from controller.shell.records import Job, Pod
 from controller.shell.waits import Awaited, ReadEvent, Waits
 from trainer.contract.failures import EXIT_CODES, FailureClass

@@ -41,3 +41,14 @@ def test_spec_and_status_of_our_own_kinds_stay_as_they_came() -> None:
     stored = msgspec.json.decode(text, type=JobObject)
     assert bytes(stored.spec) == b'{"x": [1, 2]}'
     assert bytes(stored.status) == b"{}"
+
+
+def test_what_others_noted_on_an_object_is_not_kept() -> None:
+    noted = {
+        "kubectl.kubernetes.io/last-applied-configuration": "x" * 9,
+        "tunekeeper.dev/rerun": "1",
+    }
+    meta = {"name": "a", "annotations": noted, "labels": {"team": "ml"}}
+    document = json.dumps({"metadata": meta, "spec": {}}).encode()
+    kept = msgspec.json.decode(document, type=JobObject).metadata
+    assert (kept.annotations, kept.labels) == ({"tunekeeper.dev/rerun": "1"}, {})

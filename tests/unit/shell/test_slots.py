@@ -11,7 +11,8 @@ from controller.core.intent import read_intent
 from controller.core.observed import Observed
 from controller.kube.objects import Key
 from controller.shell.limits import Limits
-from controller.shell.slots import Place, Slots, position
+from controller.shell.line import Line, Place, position
+from controller.shell.slots import Slots
 from trainer.contract.request import Stage
 
 
@@ -113,12 +114,12 @@ def test_the_position_counts_older_objects_without_a_slot(
     ages: list[int], free: int, expected: int
 ) -> None:
     waiting = [a_place(age, "other") for age in ages]
-    assert position(a_place(5), waiting, free) == expected
+    assert position(a_place(5), Line(waiting), free) == expected
 
 
 def test_of_two_objects_of_the_same_second_the_name_decides() -> None:
-    assert position(a_place(0, "b"), [a_place(0, "a")], 0) == 2
-    assert position(a_place(0, "a"), [a_place(0, "b")], 0) == 1
+    assert position(a_place(0, "b"), Line([a_place(0, "a")]), 0) == 2
+    assert position(a_place(0, "a"), Line([a_place(0, "b")]), 0) == 1
 
 
 def test_without_a_limit_everything_runs() -> None:
