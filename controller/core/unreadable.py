@@ -1,17 +1,15 @@
 """The decision about an object whose spec was admitted and that this release cannot read.
 
-It happens when the operator is older than the CRDs. Nothing is started; what runs is stopped, as
-for any spec that is refused, and goes on when the spec can be read again.
+It happens when the operator is older than the CRDs, as in the middle of an upgrade. Nothing is
+started, and what runs goes on: an operator that can read the spec decides about its end.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from controller.api.meta import ObjectMeta
 from controller.api.reasons import Reason
 from controller.api.status import FineTuneJobStatus
-from controller.core.actions import Event, StopStage
-from controller.core.children import AnyChild, Child, ChildState
+from controller.core.actions import Event
 from controller.core.conditions import Stamp, State, put_state
 from controller.core.draft import Decision
 from controller.errors import SpecError
@@ -20,7 +18,6 @@ from controller.errors import SpecError
 def refuse_unreadable(
     metadata: ObjectMeta,
     status: FineTuneJobStatus,
-    children: Sequence[Child],
     error: SpecError,
     now: datetime,
 ) -> Decision[FineTuneJobStatus]:
@@ -37,10 +34,4 @@ def refuse_unreadable(
     )
     is_news = conditions != status.conditions
     events = (Event("Warning", Reason.INVALID_SPEC, message),) if is_news else ()
-    return Decision(stops(children), refused, events, None)
-
-
-def stops(children: Sequence[AnyChild]) -> tuple[StopStage, ...]:
-    """An end to everything that lives and was not told yet."""
-    alive = [c for c in children if c.is_unfinished and c.state is not ChildState.STOPPING]
-    return tuple(StopStage(child.name, "invalid spec") for child in alive)
+    return Decision((), refused, events, None)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from controller.kube.backoff import Backoff
 from controller.kube.client import Client
 from controller.kube.clock import boot_s, utc_now
 from controller.kube.errors import ApiError, KubeError
@@ -29,6 +30,8 @@ from controller.kube.resources import LEASES
 log = logging.getLogger(__name__)
 
 
+TROUBLE_RETRIES = 4
+"""Of the usual pause between two tries is the longest one in an outage."""
 LATE_S = 0.01
 """After the end of a lease, so that it has surely ended."""
 
@@ -118,10 +121,19 @@ class Elector:
             leading.result()
 
     async def _acquire(self) -> None:
+        trouble = Backoff(self._retry_s, TROUBLE_RETRIES * self._retry_s)
         while not await self._tried(self._renew_s):
-            # not for secrets: it only spreads load
-            chance = random.random()  # noqa: S311
-            await asyncio.sleep(candidate_pause_s(self._retry_s, self._lapses_s(), chance))
+            pause_s = self._pause_s(trouble)
+            await asyncio.sleep(pause_s)
+
+    def _pause_s(self, trouble: Backoff) -> float:
+        """By what the lease says; while the server says nothing, ever longer."""
+        if self._known is None:
+            return trouble.next_s()
+        trouble.reset()
+        # not for secrets: it only spreads load
+        chance = random.random()  # noqa: S311
+        return candidate_pause_s(self._retry_s, self._lapses_s(), chance)
 
     def _lapses_s(self) -> float:
         """Until another's lease is free if nothing is heard of it; nothing is known: 0."""

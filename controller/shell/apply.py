@@ -65,8 +65,7 @@ class Scene:
     """What the actions are about."""
 
     stored: JobObject
-    obj: FineTuneJob | BaseModelObject | None
-    """None where its spec cannot be read; then nothing is started."""
+    obj: FineTuneJob | BaseModelObject
     jobs: Sequence[Job]
     """The known children."""
     is_new: bool = False
@@ -113,7 +112,6 @@ class Applier:
                 case StopStage():
                     await self._stop(scene, action)
                 case StartStage() | StartErrand():
-                    assert scene.obj is not None  # noqa: S101 - ours, not the user's
                     found = await self._start(scene, self._birth(scene.obj, action))
                     self.ledger.put_obstacle(scene.obj.metadata, found)
 

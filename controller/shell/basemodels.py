@@ -16,7 +16,7 @@ from controller.kube.store import Store
 from controller.shell.errands import errands_of
 from controller.shell.kinds import BASEMODELS, ERRAND_LABELS
 from controller.shell.looklimit import LookLimit
-from controller.shell.looks import AnyObserver, Family, Look, builtins_of
+from controller.shell.looks import AnyObserver, Look, builtins_of
 from controller.shell.metrics import Metrics
 from controller.shell.records import Job, JobObject, Pod
 from controller.shell.work import Work
@@ -80,13 +80,11 @@ class BaseModelWork(Work[BaseModelObject, ErrandChild, BaseModelStatus, Observed
         """By the core."""
         return decide_base_model(observed)
 
-    def refuse(
-        self, stored: JobObject, family: Family[ErrandChild], error: SpecError
-    ) -> Decision[BaseModelStatus]:
-        """It is said to be so, and what runs is stopped."""
+    def refuse(self, stored: JobObject, error: SpecError) -> Decision[BaseModelStatus]:
+        """It is said to be so, and no more."""
         metadata, status = _parts(stored)
         now = self.observer.now()
-        return refuse_unreadable_base(metadata, status, family.children, error, now)
+        return refuse_unreadable_base(metadata, status, error, now)
 
     def settle(
         self, uid: str, status: BaseModelStatus, observed: ObservedBase | None, *, is_alive: bool

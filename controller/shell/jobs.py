@@ -14,7 +14,7 @@ from controller.core.unreadable import refuse_unreadable
 from controller.errors import SpecError
 from controller.shell.kinds import ATTEMPT_LABELS, FINETUNEJOBS
 from controller.shell.limits import Limits
-from controller.shell.looks import Family, Look, builtins_of
+from controller.shell.looks import Look, builtins_of
 from controller.shell.metrics import Metrics
 from controller.shell.observe import Observer
 from controller.shell.records import JobObject
@@ -39,12 +39,10 @@ class JobWork(Work[FineTuneJob, Child, FineTuneJobStatus, Observed]):
         """By the core."""
         return decide(observed)
 
-    def refuse(
-        self, stored: JobObject, family: Family[Child], error: SpecError
-    ) -> Decision[FineTuneJobStatus]:
-        """It is said to be so, and what runs is stopped."""
+    def refuse(self, stored: JobObject, error: SpecError) -> Decision[FineTuneJobStatus]:
+        """It is said to be so, and no more."""
         metadata, status = read_metadata(builtins_of(stored)), read_status(stored.status)
-        return refuse_unreadable(metadata, status, family.children, error, self.observer.now())
+        return refuse_unreadable(metadata, status, error, self.observer.now())
 
     def settle(
         self, uid: str, status: FineTuneJobStatus, observed: Observed | None, *, is_alive: bool

@@ -102,11 +102,10 @@ class Reconciler(Generic[ObjectT, ChildT, StatusT, ObservedT]):
         return self._again(look, decision, next_look_s, has_written=written is not stored)
 
     async def _refuse(self, key: Key, stored: JobObject, error: SpecError) -> Again:
-        """What cannot be read is said to be so, and what runs of it is stopped."""
-        family = self.work.observer.family(stored)
-        decision = self.work.refuse(stored, family, error)
-        await self.applier.apply(Scene(stored, None, family.jobs), decision.actions)
-        self._settle(stored, decision, None, is_alive=family.is_alive)
+        """What cannot be read is said to be so; nothing is started, and what runs goes on."""
+        decision = self.work.refuse(stored, error)
+        is_alive = self.work.observer.family(stored).is_alive
+        self._settle(stored, decision, None, is_alive=is_alive)
         written = await self._publish(stored, decision)
         if written is None:
             return self._again_when_stale(key, stored)

@@ -8,7 +8,7 @@ from controller.core.observed import Observed
 from controller.core.watching.observed import ObservedBase
 from controller.errors import SpecError
 from controller.kube.resources import Resource
-from controller.shell.looks import AnyObserver, ChildT, Family, Look, ObjectT
+from controller.shell.looks import AnyObserver, ChildT, Look, ObjectT
 from controller.shell.records import JobObject
 
 ObservedT = TypeVar("ObservedT", Observed, ObservedBase)
@@ -31,9 +31,7 @@ class Work(ABC, Generic[ObjectT, ChildT, StatusT, ObservedT]):
         """What to do about it."""
 
     @abstractmethod
-    def refuse(
-        self, stored: JobObject, family: Family[ChildT], error: SpecError
-    ) -> Decision[StatusT]:
+    def refuse(self, stored: JobObject, error: SpecError) -> Decision[StatusT]:
         """What to do about one whose spec cannot be read."""
 
     @abstractmethod

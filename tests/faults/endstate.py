@@ -7,7 +7,7 @@ from typing import Any
 from cluster.api import Json
 from faults.objects import attempt, conditions, is_alive, is_over, is_true
 
-TIMES = re.compile(r"Time$|^time$|^notBefore$|^wallSeconds$")
+TIMES = re.compile(r"Time$|^time$|^notBefore$|^(wall|active|attempt)Seconds$")
 UID_HASH = re.compile(r"(intents-)[a-z0-9]{5}(-r\d)")
 ATTEMPTS = frozenset({"attempt", "attempts", "failures", "waits"})
 
@@ -24,8 +24,11 @@ def end_state(job: Json, children: Iterable[Json], pods: Iterable[Json]) -> Json
 
 
 def without_attempts(state: Json) -> Json:
-    """The same, however many attempts it took: of each stage only how the last one ended."""
-    last = {child[:-2]: child[-1] for child in state["children"]}
+    """The same, however many attempts it took: of each stage only how the last one ended.
+
+    Where the word of an attempt was lost, one more stage has looked for it.
+    """
+    last = {child[:-2]: child[-1] for child in state["children"] if "collect" not in child}
     children = sorted((*place, how) for place, how in last.items())
     return {**state, "status": _without(state["status"], ATTEMPTS), "children": children}
 

@@ -1,6 +1,5 @@
 """The decision about a BaseModel whose spec was admitted and that this release cannot read."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from controller.api.basemodel import BaseModelStatus
@@ -10,8 +9,6 @@ from controller.api.reasons import Reason
 from controller.core.actions import Event
 from controller.core.conditions import Stamp, put_each
 from controller.core.draft import Decision
-from controller.core.unreadable import stops
-from controller.core.watching.child import ErrandChild
 from controller.core.watching.conditions import TABLE, State
 from controller.errors import SpecError
 
@@ -19,11 +16,10 @@ from controller.errors import SpecError
 def refuse_unreadable_base(
     metadata: ObjectMeta,
     status: BaseModelStatus,
-    children: Sequence[ErrandChild],
     error: SpecError,
     now: datetime,
 ) -> Decision[BaseModelStatus]:
-    """Stalled, with every problem and its place; what runs is stopped, latest stays."""
+    """Stalled, with every problem and its place; what runs goes on, latest stays."""
     message = "; ".join(str(problem) for problem in error.problems)
     row, stamp = TABLE[State.STALLED], Stamp(metadata.generation, now)
     truths = (
@@ -37,4 +33,4 @@ def refuse_unreadable_base(
     refused = status.model_copy(update={"conditions": conditions, "observed_generation": seen})
     is_news = conditions != known
     events = (Event("Warning", Reason.INVALID_SPEC, message),) if is_news else ()
-    return Decision(stops(children), refused, events, None)
+    return Decision((), refused, events, None)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from builders.jobs import START, Scene
 
 from controller.api.conditions import ConditionType
-from controller.core.actions import Event, StopStage
+from controller.core.actions import Event
 from controller.core.conditions import find
 from controller.core.unreadable import refuse_unreadable
 from controller.errors import Problem, SpecError
@@ -17,7 +17,7 @@ MESSAGE = "spec.lora.magic: unknown; spec.seed: missing"
 
 def test_it_stalls_with_every_problem_and_its_place() -> None:
     job = Scene().job
-    decision = refuse_unreadable(job.metadata, job.status, (), ERROR, START)
+    decision = refuse_unreadable(job.metadata, job.status, ERROR, START)
     stalled = find(decision.status.conditions, ConditionType.STALLED)
     assert stalled is not None
     assert (stalled.status, stalled.message) == ("True", MESSAGE)
@@ -28,21 +28,17 @@ def test_it_stalls_with_every_problem_and_its_place() -> None:
 
 def test_said_again_it_is_neither_written_nor_told() -> None:
     meta, later = Scene().job.metadata, START + timedelta(hours=1)
-    first = refuse_unreadable(meta, Scene().job.status, (), ERROR, START).status
-    again = refuse_unreadable(meta, first, (), ERROR, later)
+    first = refuse_unreadable(meta, Scene().job.status, ERROR, START).status
+    again = refuse_unreadable(meta, first, ERROR, later)
     assert (again.status, again.events) == (first, ())
 
 
-def test_what_runs_is_stopped_once_and_goes_on_when_the_spec_can_be_read() -> None:
+def test_what_runs_goes_on_and_its_end_counts_when_the_spec_can_be_read() -> None:
     scene = Scene().settled().succeeded().settled()
     job = scene.job
-    decision = refuse_unreadable(job.metadata, job.status, scene.children, ERROR, START)
-    assert decision.actions == (StopStage(scene.live.name, "invalid spec"),)
-    refused = replace(
-        scene.done(decision.actions[0]), job=job.model_copy(update={"status": decision.status})
-    )
-    children = refused.children
-    assert refuse_unreadable(job.metadata, job.status, children, ERROR, START).actions == ()
-    back = refused.vanished().settled()
-    assert back.job.status.phase == "Running"
-    assert back.live.name.endswith("r1-train-1")
+    decision = refuse_unreadable(job.metadata, job.status, ERROR, START)
+    assert decision.actions == ()
+    refused = replace(scene, job=job.model_copy(update={"status": decision.status}))
+    read_again = refused.succeeded().settled()
+    assert read_again.job.status.phase == "Running"
+    assert read_again.live.name.endswith("r1-judge-1")

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from unit.kube.scripted import a_client
 
+from controller.kube.backoff import Backoff
 from controller.kube.client import Client
 from controller.kube.lease import Elector, LeadershipLost, candidate_pause_s
 from controller.kube.leaserecord import duration_of, held, holder_of, new_lease, released
@@ -422,3 +423,13 @@ def test_a_lease_without_contents_is_nobodys(spec: object) -> None:
     assert holder_of(lease) == ""
     assert duration_of(lease, 7.0) == 7.0
     assert held(lease, "a", 15, NOW)["spec"]["leaseTransitions"] == 1
+
+
+def test_a_server_in_trouble_is_asked_ever_less_often_by_a_candidate(tmp_path: Path) -> None:
+    async def script(_server: LeaseServer, client: Client) -> None:
+        times = {"duration_s": 15.0, "renew_s": 10.0, "retry_s": 2.0}
+        elector = Elector(client, namespace="sys", name="l", identity="a", **times)
+        trouble = Backoff(2.0, 8.0, chance=lambda: 0.0)
+        assert [elector._pause_s(trouble) for _ in range(4)] == [2, 4, 4, 4]  # noqa: SLF001
+
+    play(tmp_path, script)
