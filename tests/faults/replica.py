@@ -36,6 +36,8 @@ class Replica:
     """How it ended each time."""
     killed_s: float = 0.0
     """When ``kill`` was last called."""
+    woken_s: float = 0.0
+    """When ``wake`` was last called."""
     process: Process | None = None
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
 
@@ -59,8 +61,9 @@ class Replica:
         self._signal(signal.SIGSTOP)
 
     def wake(self) -> None:
-        """It goes on."""
+        """It goes on, with what it was about to say."""
         self._signal(signal.SIGCONT)
+        self.woken_s = time.monotonic()
 
     @property
     def alive_since_s(self) -> float:

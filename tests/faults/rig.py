@@ -279,10 +279,11 @@ class Rig:
             raise RuntimeError("the scripted kubelet ended") from self.kubelet.errors[0]
 
     def is_quiet(self, for_s: float) -> bool:
-        """Whether the same replica has led for so long, and nothing was written."""
+        """Whether the same replica has led for so long, nothing was written, and none just woke."""
         since_s = time.monotonic() - for_s
         written = self.journal.of(Sort.WRITE, Sort.EVENT, since_s=since_s)
-        return self.is_led(for_s) and not written
+        has_woken = any(one.woken_s > since_s for one in self.replicas)
+        return self.is_led(for_s) and not (written or has_woken)
 
     def watches_all(self, replica: str) -> bool:
         """Whether a replica has begun to watch all that it looks at."""
