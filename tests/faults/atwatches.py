@@ -86,9 +86,13 @@ class Away(AtWrite):
         return 5 + int(self.rig.knobs.away_s / LEASE["lease_retry_s"])
 
     def other_limit(self) -> int:
-        """Each watch tries after pauses that double, in the process that ends and in the next."""
+        """Each watch tries after pauses that double, in the process that ends and in the next.
+
+        The ten are for what was under way; and where a connection was open, each watch of either
+        process has its request sent twice, by the HTTP client itself.
+        """
         doublings = 1 + math.log2(1 + self.rig.knobs.away_s / BACKOFF_S)
-        return 10 + int(2 * len(WATCHED) * doublings)
+        return 10 + int(2 * len(WATCHED) * (1 + doublings))
 
     def _asked(self, *sorts: Sort) -> int:
         found = self.rig.journal.of(*sorts, since_s=self._began_s)
