@@ -48,7 +48,8 @@ def test_a_pod_on_a_lost_node_is_waited_for_until_the_node_is_deleted(
         plane.api.delete(f"/api/v1/nodes/{desk.kubelet.node}")
         desk.kubelet.node = f"{namespace[:50]}-other"
         desk.kubelet.__enter__()
-        desk.kubelet.pod("train", attempt=2, timeout_s=COLLECTED_S).running()
+        desk.kubelet.pod("collect", timeout_s=COLLECTED_S).running().succeeded()  # no word there
+        desk.kubelet.pod("train", attempt=2).running()
         (event,) = [e for e in desk.events("NodeLost") if "told to end" in e["note"]]
         assert event["type"] == "Warning"
         assert [e["note"] for e in desk.events("NodeLost") if "its node is gone" in e["note"]]
