@@ -21,7 +21,7 @@ def test_of_three_jobs_and_one_slot_the_oldest_runs_and_the_others_know_their_pl
     plane: ControlPlane, namespace: str
 ) -> None:
     remove_jobs_of_earlier_tests(plane)  # slots are of the whole cluster
-    with operated(plane, namespace, max_concurrent_runs=1) as desk:
+    with operated(plane, namespace, watch_namespaces=namespace, max_concurrent_runs=1) as desk:
         for name in ("a", "b", "c"):
             desk.apply(name)
         desk.until_phase("Running", name="a")
@@ -40,7 +40,7 @@ def test_a_resumed_job_stands_in_line_and_goes_on_when_it_is_its_turn(
     plane: ControlPlane, namespace: str
 ) -> None:
     remove_jobs_of_earlier_tests(plane)
-    with operated(plane, namespace, max_concurrent_runs=1) as desk:
+    with operated(plane, namespace, watch_namespaces=namespace, max_concurrent_runs=1) as desk:
         desk.apply("a")
         pod = desk.kubelet.pod("prepare", job="a").running()
         desk.apply("b")

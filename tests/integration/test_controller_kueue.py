@@ -283,7 +283,8 @@ def test_a_stage_that_waits_costs_one_status_write_and_one_create(
 def test_a_job_that_waits_for_kueue_holds_no_place_of_another(
     plane: ControlPlane, namespace: str
 ) -> None:
-    with in_queue(plane, namespace, max_concurrent_runs=1) as (desk, kueue):
+    alone = {"max_concurrent_runs": 1, "watch_namespaces": namespace}  # no other test's jobs
+    with in_queue(plane, namespace, **alone) as (desk, kueue):
         job = kueue.job()
         desk.until_phase("Queued", "NotAdmitted")
         desk.apply("second")
