@@ -56,6 +56,11 @@ class Fault:
     def at_point(self, rig: Rig, point: str) -> None:
         """The life has come to a point; nothing happens there."""
 
+    def is_due_at(self, point: str) -> bool:
+        """Whether something is still to be done there, so that the user waits with the next."""
+        del point
+        return False
+
     def judged(self) -> Iterable[Violation]:
         """What only this fault can say is wrong."""
         return ()

@@ -1,5 +1,6 @@
 """What people do to objects that the operator works on, in every stage."""
 
+import threading
 from typing import ClassVar
 
 from cluster.api import Json
@@ -19,6 +20,11 @@ class ByHand(Fault):
     def __init__(self, point: str) -> None:
         super().__init__()
         self.point = point
+        self._acted = threading.Event()
+
+    def is_due_at(self, point: str) -> bool:
+        """Until it was done."""
+        return point == self.point and not self._acted.is_set()
 
     def at_point(self, rig: Rig, point: str) -> None:
         """Act when it is the point, and the status says so."""
@@ -27,6 +33,7 @@ class ByHand(Fault):
         if point not in (ENDED, SUSPENDED):
             rig.until(lambda: rig.phase() == "Running", "the status says that it runs")
         self.act(rig)
+        self._acted.set()
 
     def act(self, rig: Rig) -> None:
         """What the person does."""

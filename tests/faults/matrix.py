@@ -108,5 +108,7 @@ def _by_hand(scenario: Scenario, faults: Mapping[str, Callable[[str], Fault]]) -
     points = [*scenario.stages, "ended", *scenario.points]
     for kind, fault in faults.items():
         for point in points:
+            if (kind, point) in scenario.without:
+                continue
             name = f"{scenario.name}/{point}/{kind}"
             yield Case(name, kind, scenario, partial(fault, point))

@@ -56,6 +56,9 @@ class Disturbs(Protocol):
     def at_point(self, rig: "Rig", point: str) -> None:
         """The life has come to a named point: a stage's pod runs, it is suspended, it ended."""
 
+    def is_due_at(self, point: str) -> bool:
+        """Whether something is still to be done there."""
+
 
 @dataclass
 class Rig:

@@ -28,6 +28,8 @@ class Scenario:
     """How its end may differ under any fault; see ``verdict.ALLOWANCES``."""
     points: tuple[str, ...] = ()
     """Others that its user comes to."""
+    without: frozenset[tuple[str, str]] = frozenset()
+    """Kinds, by point, that it cannot live through."""
 
 
 def only_watches(rig: Rig) -> None:
@@ -74,6 +76,7 @@ def works_once_resumed(rig: Rig, pod: Pod) -> bool:
 
 def suspends_mid_train(rig: Rig) -> None:
     """Suspend while a train pod runs; resume when nothing runs any more."""
+    rig.until(lambda: not rig.fault.is_due_at("train"), "what is done by hand is done")
     rig.until(lambda: rig.has_running("train") and rig.phase() == "Running", "it trains")
     rig.edit(suspend=True)
     rig.until(lambda: rig.phase() == "Suspended" and not rig.alive(), "it is suspended")
@@ -96,6 +99,7 @@ SUSPENDED = Scenario(
     WHOLE,
     allows=frozenset({INTERRUPTED}),
     points=("suspended",),
+    without=frozenset({("job-orphaned", "train")}),  # nobody can suspend a pod without an owner
 )
 OFTEN_RETRIED = Scenario(
     "often-retried",
