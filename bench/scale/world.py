@@ -5,7 +5,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ USUAL: dict[str, Any] = {
     "watch_namespaces": NAMESPACES[0],
 }
 """The defaults, as on a cluster."""
+
+EMPTIED_S = 300.0
 
 Spent = Counter[tuple[str, str]]
 """Requests by verb and ``resource/subresource``."""
@@ -85,7 +87,19 @@ class World:
                 f"/apis/events.k8s.io/v1/namespaces/{namespace}/events",
                 f"/api/v1/namespaces/{namespace}/pods",
             ):
-                self.plane.api.delete(path, {"propagationPolicy": "Background"})
+                _emptied(self.plane, path)
+
+
+def _emptied(plane: ControlPlane, path: str) -> None:
+    """A collection of thousands takes longer than one request may, so it is asked again."""
+
+    def is_empty() -> bool:
+        with suppress(OSError):
+            plane.api.delete(path, {"propagationPolicy": "Background"})
+            return not plane.api.get(f"{path}?limit=1")["items"]
+        return False
+
+    wait_until(is_empty, f"{path} is empty", EMPTIED_S)
 
 
 @contextmanager
