@@ -10,6 +10,9 @@ PROGRAMS := etcd kube-apiserver kube-controller-manager kubectl versitygw kstatu
 NOT_NEEDED := examples/quickstart-not-needed
 BASE := $(QUICKSTART)/build/base
 
+# Which cases of the fault suite are the sample: the same in CI every time; any other number is another.
+export FAULT_SEED ?= 6
+
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON ?= $(shell python3 -c 'import sys; print(sys.executable)')
 export PYTHONUTF8 := 1

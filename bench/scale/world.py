@@ -79,11 +79,11 @@ class World:
         return found
 
     def clear(self) -> None:
-        """Every object and child goes."""
+        """Every object goes, and then its child: nobody is to start it again."""
         for namespace in NAMESPACES:
             for path in (
-                f"/apis/batch/v1/namespaces/{namespace}/jobs",
                 f"/apis/tunekeeper.dev/v1alpha1/namespaces/{namespace}/finetunejobs",
+                f"/apis/batch/v1/namespaces/{namespace}/jobs",
                 f"/apis/events.k8s.io/v1/namespaces/{namespace}/events",
                 f"/api/v1/namespaces/{namespace}/pods",
             ):
