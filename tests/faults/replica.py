@@ -1,5 +1,6 @@
 """One replica of the operator, started again whenever it ends, as a kubelet does with its pod."""
 
+import math
 import os
 import signal
 import sys
@@ -37,7 +38,7 @@ class Replica:
     killed_s: float = 0.0
     """When ``kill`` was last called."""
     woken_s: float = 0.0
-    """When ``wake`` was last called."""
+    """When ``wake`` was last called; for ever, while it sleeps."""
     process: Process | None = None
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
 
@@ -58,6 +59,7 @@ class Replica:
 
     def pause(self) -> None:
         """It does nothing any more, and does not know it."""
+        self.woken_s = math.inf
         self._signal(signal.SIGSTOP)
 
     def wake(self) -> None:
