@@ -282,7 +282,7 @@ class Rig:
             raise RuntimeError("the scripted kubelet ended") from self.kubelet.errors[0]
 
     def is_quiet(self, for_s: float) -> bool:
-        """Whether the same replica has led for so long, nothing came of it, none sleeps or just woke."""
+        """Whether the same replica has led for so long, nothing was written, and nobody sleeps."""
         since_s = time.monotonic() - for_s
         written = self.journal.of(Sort.WRITE, Sort.EVENT, since_s=since_s)
         has_woken = any(one.woken_s > since_s for one in self.replicas)
