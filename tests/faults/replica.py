@@ -55,6 +55,7 @@ class Replica:
     def kill(self) -> None:
         """As a power cut would."""
         self.killed_s = time.monotonic()
+        self.woken_s = 0.0  # whoever sleeps has nothing more to say
         self._signal(signal.SIGKILL)
 
     def pause(self) -> None:
