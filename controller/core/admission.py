@@ -17,10 +17,6 @@ from controller.core.observed import Observed
 from controller.core.turn import Turn
 from trainer.contract.request import Stage
 
-QUEUE_REMEDY = (
-    "it starts when Kueue admits it; if that never comes, see that Kueue runs, that this namespace"
-    " has the LocalQueue, and that its ClusterQueue could ever have room for spec.compute"
-)
 HAND_REMEDY = (
     "it goes on when whoever set spec.suspend of that Job unsets it: a person, or Kueue where it"
     " manages Jobs without a queue name"
@@ -33,7 +29,7 @@ def admission_of(child: AnyChild, *, was_preempted: bool = False) -> Obstacle:
     said = _said(child.name, child.queue, has_pod=has_pod, was_preempted=was_preempted)
     is_kueues = child.wait is not None and child.wait.reason is Reason.NOT_ADMITTED
     words = f"; Kueue says: {child.wait.said}" if is_kueues and child.wait else ""
-    remedy = QUEUE_REMEDY if child.queue else HAND_REMEDY
+    remedy = "" if child.queue else HAND_REMEDY
     return hindrance(Reason.NOT_ADMITTED, f"{said}{words}", remedy)
 
 
@@ -48,7 +44,7 @@ def admission_before_start(turn: Turn) -> Obstacle | None:
         return None
     name = child_name(meta.name, meta.uid, run=run.number, stage=turn.stage, attempt=run.attempt)
     said = _said(name, queue, has_pod=False, was_preempted=False)
-    return hindrance(Reason.NOT_ADMITTED, said, QUEUE_REMEDY)
+    return hindrance(Reason.NOT_ADMITTED, said)
 
 
 def _said(name: str, queue: str, *, has_pod: bool, was_preempted: bool) -> str:

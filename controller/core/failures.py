@@ -189,7 +189,11 @@ RULES: Mapping[str, Rule] = {
         errand="add a node, or room on one: it is a small pod without a GPU",
     ),
     R.NOT_ADMITTED: Rule(
-        _CONTROLLER, _SHOWN, "wait for room in the queue, or see its ClusterQueue and Workload"
+        _CONTROLLER,
+        _SHOWN,
+        "it starts when Kueue admits it; if that never comes, see that Kueue runs, that this"
+        " namespace has the LocalQueue, and that its ClusterQueue could ever have room for"
+        " spec.compute",
     ),
     R.QUOTA_EXCEEDED: Rule(
         _CONTROLLER,
