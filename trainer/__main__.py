@@ -22,7 +22,7 @@ from trainer.contract.errand import Errand
 from trainer.contract.failures import EXIT_CODES, FailureClass
 from trainer.contract.request import DEFAULT_LISTEN, LISTEN_ENV, Stage, StageRequest
 from trainer.errand import run_errand
-from trainer.errors import FencedError, StageError
+from trainer.errors import FencedError, PeerLostError, StageError
 from trainer.lastword import outcome_path, storage_error
 from trainer.pulse import PULSE
 from trainer.serve import serve_progress
@@ -122,7 +122,6 @@ def attempt(
     stage: Stage, request: StageRequest, environ: Mapping[str, str], stop: threading.Event
 ) -> frame.StageResult:
     """Do the stage's work; every failure becomes a result that names its class."""
-    is_first = launch.is_first(environ)
     try:
         context = frame.open_context(request, environ, stop)
         with (
@@ -130,8 +129,8 @@ def attempt(
             serve_progress(context.progress, environ.get(LISTEN_ENV, DEFAULT_LISTEN)),
             context.limit.armed(),
         ):
-            result = work(stage, context, keeps_word=is_first)
-        if is_first:
+            result = work(stage, context, lambda: launch.speaks_for_stage(environ))
+        if launch.is_first(environ):
             frame.store_outcome(context.store, result)
     except StageError as error:
         return frame.failed(request, error)
@@ -154,14 +153,16 @@ def standing_still(request: StageRequest, environ: Mapping[str, str]) -> Callabl
     return speak
 
 
-def work(stage: Stage, context: frame.StageContext, *, keeps_word: bool) -> frame.StageResult:
+def work(
+    stage: Stage, context: frame.StageContext, keeps_word: Callable[[], bool]
+) -> frame.StageResult:
     """The stage's work; of a failure the store keeps the word as well, if it can."""
     try:
         return stage_function(stage)(context)
-    except FencedError:
-        raise  # the claim is another's: not a byte more is written
+    except (FencedError, PeerLostError):
+        raise  # the claim is another's: not a byte more is written; or the cause is another rank's
     except StageError as error:
-        if keeps_word:
+        if keeps_word():
             frame.store_failure(context, error)
         raise
 

@@ -35,3 +35,10 @@ class FencedError(StageError):
 
     def __init__(self, message: str) -> None:
         super().__init__(FailureClass.SUPERSEDED, message)
+
+
+class PeerLostError(StageError):
+    """Another rank of this stage is gone: a consequence, whose cause the launcher tells."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureClass.NO_PROGRESS, message)

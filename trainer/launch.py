@@ -88,6 +88,18 @@ def is_first(environ: Mapping[str, str]) -> bool:
     return place is None or place.rank == 0
 
 
+def speaks_for_stage(environ: Mapping[str, str]) -> bool:
+    """Whether this process's failure is the stage's own, which the store is told as well."""
+    meeting = environ.get(MEETING_ENV)
+    has_failed = meeting is not None and _failed_mark(Path(meeting).parent).exists()
+    return is_first(environ) and not has_failed
+
+
+def _failed_mark(folder: Path) -> Path:
+    """There once a rank has failed: what the others say then is a consequence."""
+    return folder / "a-rank-failed"
+
+
 def word_of(folder: Path, rank: int) -> Path:
     """Where a rank leaves its last word."""
     return folder / f"outcome-{rank}"
@@ -138,6 +150,7 @@ def _code(code: int, *, is_told: bool) -> int:
 class Crew:
     """The processes of one launch."""
 
+    folder: Path
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     is_told: bool = False
     _ends: "queue.Queue[tuple[int, int]]" = field(default_factory=queue.Queue)
@@ -183,8 +196,13 @@ class Crew:
             found.append(End(rank, code, rank in self._killed))
             if deadline is None and not self.is_told and not self._killed and (code or rank == 0):
                 deadline = time.monotonic() + grace_s
-                self.signal(signal.SIGTERM)
+                self._end_the_others(is_failure=code != 0)
         return found
+
+    def _end_the_others(self, *, is_failure: bool) -> None:
+        if is_failure:
+            _failed_mark(self.folder).touch()
+        self.signal(signal.SIGTERM)
 
     def _kill(self, ended: set[int]) -> None:
         self._killed = set(range(len(self.processes))) - ended
@@ -209,13 +227,13 @@ def launch(
     command: Sequence[str], count: int, environ: Mapping[str, str], *, grace_s: float = GRACE_S
 ) -> int:
     """Run the command as ``count`` ranks; leaves one last word and returns the exit code."""
-    crew = Crew()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, crew.tell)
     work = Path(environ.get(contract.WORK_ENV, contract.DEFAULT_WORK))
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ranks-", dir=work) as name:
         folder, cores = Path(name), os.cpu_count() or 1
+        crew = Crew(folder)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, crew.tell)
         places = [Place(rank, count, rank) for rank in range(count)]
         crew.start(command, [rank_environment(environ, place, folder, cores) for place in places])
         ends = crew.ends(grace_s)

@@ -20,7 +20,7 @@ from torch._C._distributed_c10d import FileStore, PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from trainer.contract.failures import FailureClass
-from trainer.errors import StageError
+from trainer.errors import PeerLostError, StageError
 from trainer.launch import MEETING_ENV, Place, place_of
 from trainer.pulse import beat
 
@@ -188,4 +188,4 @@ def _peers() -> Iterator[None]:
     except RuntimeError as error:
         reason = str(error).partition("\n")[0][:200]
         message = f"another rank ended or did not answer in time: {reason}"
-        raise StageError(FailureClass.NO_PROGRESS, message) from error
+        raise PeerLostError(message) from error

@@ -12,7 +12,7 @@ from trainer import stage as frame
 from trainer.contract.failures import EXIT_CODES, FailureClass
 from trainer.contract.outcome import Details, Outcome
 from trainer.contract.request import Stage
-from trainer.errors import FencedError, StageError
+from trainer.errors import FencedError, PeerLostError, StageError
 from trainer.stage import StageResult
 from trainer.store.file import FileStore
 
@@ -127,6 +127,7 @@ def test_a_failure_is_kept_in_the_store_too_with_its_checkpoint(monkeypatch, tmp
     "error",
     [
         pytest.param(FencedError("epoch 2"), id="the run is another's"),
+        pytest.param(PeerLostError("no answer"), id="the cause is another rank's"),
         pytest.param(StageError(FailureClass.UNAVAILABLE, "away"), id="the store is away"),
         pytest.param(StageError(FailureClass.ACCESS_DENIED, "no"), id="the store refuses"),
     ],

@@ -204,6 +204,37 @@ def test_a_rank_that_is_killed_takes_the_others_with_it(tmp_path: Path, launched
         os.kill(first, 0)
 
 
+SPEAKING = """
+import site
+site.main()
+from trainer.launch import speaks_for_stage
+def told(*_):
+    (here / f"{rank} speaks").write_text(str(speaks_for_stage(os.environ)))
+    sys.exit(23)
+signal.signal(signal.SIGTERM, told)
+wait()
+"""
+
+
+def test_what_the_first_rank_says_is_the_stages_own_until_another_has_failed(
+    tmp_path: Path, launched: Launched
+) -> None:
+    launcher = launched(SPEAKING)
+    os.kill(pids(tmp_path, [0, 1])[1], signal.SIGKILL)
+    assert ended(launcher) == KILLED
+    assert (tmp_path / "0 speaks").read_text() == "False"
+
+
+def test_a_stage_that_is_told_to_end_speaks_by_its_first_rank(
+    tmp_path: Path, launched: Launched
+) -> None:
+    launcher = launched(SPEAKING)
+    pids(tmp_path, [0, 1])
+    launcher.send_signal(signal.SIGTERM)
+    assert ended(launcher) == STOPPED
+    assert [(tmp_path / f"{rank} speaks").read_text() for rank in "01"] == ["True", "False"]
+
+
 def test_a_rank_that_hangs_is_killed_after_the_grace_and_blames_nobody(
     tmp_path: Path, launched: Launched
 ) -> None:
