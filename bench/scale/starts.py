@@ -3,9 +3,10 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 from builders.operated import Desk
@@ -26,6 +27,9 @@ class Sitting:
     cpu_s: float
     server_s: float
     """CPU of the API server."""
+
+
+Act = Callable[[Bare, Desk, Bodies, list[str], int], Awaitable[Sitting]]
 
 
 def names_of(stem: str, count: int) -> list[str]:
@@ -52,12 +56,20 @@ async def by_operator(
     return Sitting(wall_s, after[0] - before[0], after[1] - before[1])
 
 
-async def by_hand(client: Bare, desk: Desk, told: Bodies, names: list[str], width: int) -> Sitting:
+async def by_hand(
+    client: Bare,
+    desk: Desk,
+    told: Bodies,
+    names: list[str],
+    width: int,
+    *,
+    is_looking: bool = False,
+) -> Sitting:
     """The bare client creates, writes the status and creates the Job of each."""
 
     async def start(name: str) -> None:
         born = Born.read(await client.send("POST", told.objects, told.new_of(name)))
-        await write_start(client, told, born)
+        await write_start(client, told, born, is_looking=is_looking)
 
     server = desk.plane.apiserver
     async with asyncio.timeout(PATIENCE_S):
@@ -69,9 +81,11 @@ async def by_hand(client: Bare, desk: Desk, told: Bodies, names: list[str], widt
     return Sitting(wall_s, time.process_time() - before[0], cpu_s(server) - before[1])
 
 
-async def write_start(client: Bare, told: Bodies, born: Born) -> None:
-    """The two writes of a start."""
+async def write_start(client: Bare, told: Bodies, born: Born, *, is_looking: bool = False) -> None:
+    """The two writes of a start; between them the live look at the object, if it is asked for."""
     await client.send("PUT", f"{told.objects}/{born.name}/status", told.status_of(born))
+    if is_looking:
+        await client.send("GET", f"{told.objects}/{born.name}")
     await client.send("POST", told.jobs, told.job_of(born))
 
 
@@ -89,7 +103,12 @@ async def jobs_seen(client: Bare, told: Bodies, count: int) -> float:
 
 
 async def one_by_one(
-    client: Bare, told: Bodies, names: Iterable[str], pause_s: float
+    client: Bare,
+    told: Bodies,
+    names: Iterable[str],
+    pause_s: float,
+    *,
+    is_by_hand: bool = False,
 ) -> list[float]:
     """Seconds from the request for an object to its Job, each on a quiet server."""
     found = []
@@ -97,7 +116,9 @@ async def one_by_one(
         seen = asyncio.create_task(jobs_seen(client, told, 1))
         await asyncio.sleep(pause_s)
         start_s = time.monotonic()
-        await client.send("POST", told.objects, told.new_of(name))
+        born = Born.read(await client.send("POST", told.objects, told.new_of(name)))
+        if is_by_hand:
+            await write_start(client, told, born)
         found.append(await seen - start_s)
     return found
 
@@ -106,19 +127,34 @@ async def measure(world: World, count: int, rounds: int, alone: int, width: int)
     """Alternating rounds, then jobs one by one."""
     with world.operator("starts") as desk:
         async with bare(world.plane.api, width) as client:
-            both = await alternate(world, client, desk, count=count, rounds=rounds, width=width)
+            sat = await alternate(world, client, desk, count=count, rounds=rounds, width=width)
             writes = await writes_of(world, client, desk, count, width)
             single_writes, seconds = await alone_writes(world, client, desk, alone)
-    ours, theirs = zip(*both, strict=True)
-    ratios = sorted(own.wall_s / other.wall_s for own, other in both)
+            bare_seconds = await one_by_one(
+                client, bodies(NAMESPACES[1]), names_of("b", alone), 0.15, is_by_hand=True
+            )
+    ours, theirs, looking = zip(*sat, strict=True)
+    ratios, same = against(ours, theirs), against(ours, looking)
     wall = [median(one.wall_s for one in side) for side in (ours, theirs)]
     cpu_ms = [median(one.cpu_s for one in side) / count * 1000 for side in (ours, theirs)]
     server_ms = [median(one.server_s for one in side) / count * 1000 for side in (ours, theirs)]
-    spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}, {rounds} rounds"
-    p50_ms = median(seconds) * 1000
-    p99_ms = sorted(seconds)[int(len(seconds) * 0.99)] * 1000
+    p50_ms, p99_ms = median(seconds) * 1000, sorted(seconds)[int(len(seconds) * 0.99)] * 1000
+    bare_ms = median(bare_seconds) * 1000
     return [
-        Line(f"{count} objects to Jobs: time, bare client = 1", 1.10, median(ratios), "", spread),
+        Line(
+            f"{count} objects to Jobs: time, bare client = 1",
+            1.10,
+            median(ratios),
+            "",
+            f"{spread(ratios)}, {rounds} rounds",
+        ),
+        Line(
+            "the same, bare client that reads each object live as well = 1",
+            None,
+            median(same),
+            "",
+            spread(same),
+        ),
         Line("time, operator", None, wall[0], "s"),
         Line(f"time, bare {width}-way client", None, wall[1], "s"),
         Line("CPU of the operator per start", 1.5, cpu_ms[0], "ms", f"bare {cpu_ms[1]:.2f} ms"),
@@ -138,36 +174,51 @@ async def measure(world: World, count: int, rounds: int, alone: int, width: int)
             f"and {single_writes[1]:.2f} Events",
         ),
         Line(
-            "one job on a quiet server, p50", 16, p50_ms, "ms", f"p99 {p99_ms:.0f} ms, of {alone}"
+            "one job on a quiet server, p50",
+            16,
+            p50_ms,
+            "ms",
+            f"p99 {p99_ms:.0f} ms, of {alone}; bare client, p50 {bare_ms:.0f} ms",
         ),
     ]
 
 
+def against(ours: Sequence[Sitting], theirs: Sequence[Sitting]) -> list[float]:
+    """Ratios of the times, round by round, in order of size."""
+    pairs = zip(ours, theirs, strict=True)
+    return sorted(own.wall_s / other.wall_s for own, other in pairs)
+
+
+def spread(ratios: Sequence[float]) -> str:
+    """The smallest and the largest."""
+    return f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+
+
 async def alternate(
     world: World, client: Bare, desk: Desk, *, count: int, rounds: int, width: int
-) -> list[tuple[Sitting, Sitting]]:
-    """Each round both, in changing order; one before that is not counted."""
-    sides = {
-        NAMESPACES[0]: (by_operator, bodies(NAMESPACES[0])),
-        NAMESPACES[1]: (by_hand, bodies(NAMESPACES[1])),
-    }
+) -> list[tuple[Sitting, Sitting, Sitting]]:
+    """Each round all three, in changing order; one before that is not counted."""
+    own, other = (bodies(namespace) for namespace in NAMESPACES)
+    sides: list[tuple[Act, Bodies]] = [
+        (by_operator, own),
+        (by_hand, other),
+        (partial(by_hand, is_looking=True), other),
+    ]
     found = []
     for number in range(rounds + 1):
-        order = NAMESPACES if number % 2 else NAMESPACES[::-1]
-        sittings = {}
-        for side in order:
+        sittings: dict[int, Sitting] = {}
+        for side in sorted(range(len(sides)), key=lambda side: (side + number) % len(sides)):
             act, told = sides[side]
-            names = names_of(f"r{number}", count)
-            sittings[side] = await act(client, desk, told, names, width)
+            sittings[side] = await act(client, desk, told, names_of(f"r{number}", count), width)
             world.clear()
             await asyncio.sleep(3)
-        ours, theirs = (sittings[side] for side in NAMESPACES)
+        ours, theirs, looking = (sittings[side] for side in range(len(sides)))
         say(
             f"round {number}: operator {ours.wall_s:.2f} s, bare {theirs.wall_s:.2f} s, "
-            f"CPU {ours.cpu_s / count * 1000:.2f} and {theirs.cpu_s / count * 1000:.2f} ms, "
-            f"load {os.getloadavg()[0]:.1f}"
+            f"looking {looking.wall_s:.2f} s, CPU {ours.cpu_s / count * 1000:.2f} and "
+            f"{theirs.cpu_s / count * 1000:.2f} ms, load {os.getloadavg()[0]:.1f}"
         )
-        found.append((ours, theirs))
+        found.append((ours, theirs, looking))
     return found[1:]
 
 

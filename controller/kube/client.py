@@ -26,6 +26,9 @@ from controller.kube.session import Transport, transport_for
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
+PLAIN = {"Accept-Encoding": "identity"}
+"""Beside the server, packing a long list takes longer than sending it, as client-go's own
+controllers know."""
 _UNTIMED = aiohttp.ClientTimeout(total=None)
 NO_ANSWER = "<error>"
 """The code of a request that got none, as client-go counts it."""
@@ -223,7 +226,11 @@ class Client:
                 URL(configuration.host + path, encoded=True),  # names need no quotes
                 params=query,
                 data=body,
-                headers={**headers, **({"Authorization": authorization} if authorization else {})},
+                headers={
+                    **PLAIN,
+                    **headers,
+                    **({"Authorization": authorization} if authorization else {}),
+                },
                 timeout=timing,
                 allow_redirects=False,  # an API server never does; the credentials stay with it
                 proxy=configuration.proxy,

@@ -1,13 +1,12 @@
 """The one status write of a reconcile, and the events after it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from controller.api.basemodel import BaseModelStatus
-from controller.api.memo import KEPT
 from controller.api.status import FineTuneJobStatus
 from controller.api.wire import to_document
 from controller.core.actions import Event
@@ -57,25 +56,30 @@ class Publisher:
     ledger: Ledger
     metrics: Metrics
     resource: Resource = FINETUNEJOBS
-    _written: dict[str, tuple[str, FineTuneJobStatus | BaseModelStatus]] = field(
-        default_factory=dict
-    )
-    """The newest own writes: the round after a write usually has the same to say."""
 
     async def publish(
         self,
         stored: JobObject,
         status: FineTuneJobStatus | BaseModelStatus,
         events: Iterable[Event],
+        *,
+        known: FineTuneJobStatus | BaseModelStatus | None = None,
     ) -> JobObject:
         """The object as it is stored afterwards.
+
+        Args:
+            stored: what the write is about.
+            status: what is to be said.
+            events: what is told once it is.
+            known: the stored status as it was read. Who has nothing to say beyond it leaves in
+                peace what a newer release may have written there.
 
         Raises:
             ApiError: it was not written; a conflict when the object has changed since.
             TransportError: whether it was written is unknown.
         """
         meta = stored.metadata
-        if self._written.get(meta.uid) == (meta.resource_version, status):
+        if status == known:
             return stored
         document = to_document(status)
         if document == stored_status(stored):
@@ -84,15 +88,9 @@ class Publisher:
         answer = await self.client.replace(self.resource, meta.namespace, meta.name, body, "status")
         self.metrics.write("update", self.resource.kind)
         written = self.ledger.remember(msgspec.json.decode(answer, type=JobObject))
-        self._keep(written, status)
         for event in events:
             self._tell(stored, event)
         return written
-
-    def _keep(self, written: JobObject, status: FineTuneJobStatus | BaseModelStatus) -> None:
-        if len(self._written) >= KEPT:
-            del self._written[next(iter(self._written))]
-        self._written[written.metadata.uid] = (written.metadata.resource_version, status)
 
     def _tell(self, stored: JobObject, event: Event) -> None:
         meta = stored.metadata

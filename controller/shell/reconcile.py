@@ -9,7 +9,9 @@ from typing import Generic
 
 import msgspec
 
+from controller.api.basemodel import BaseModelStatus
 from controller.api.reasons import Reason
+from controller.api.status import FineTuneJobStatus
 from controller.core.draft import Decision, StatusT
 from controller.errors import SpecError
 from controller.kube.client import Client
@@ -92,7 +94,7 @@ class Reconciler(Generic[ObjectT, ChildT, StatusT, ObservedT]):
         failure, decision = await self._act(look)
         if decision is None:
             return self._again_when_stale(key, stored)
-        written = await self._publish(stored, decision)
+        written = await self._publish(stored, decision, look.obj.status)
         if written is None:
             return self._again_when_stale(key, stored)
         if self.work.observer.is_there(stored):
@@ -191,10 +193,16 @@ class Reconciler(Generic[ObjectT, ChildT, StatusT, ObservedT]):
             uid, status = stored.metadata.uid, decision.status
             self.work.settle(uid, status, observed, is_alive=is_alive)
 
-    async def _publish(self, stored: JobObject, decision: Decision[StatusT]) -> JobObject | None:
+    async def _publish(
+        self,
+        stored: JobObject,
+        decision: Decision[StatusT],
+        known: FineTuneJobStatus | BaseModelStatus | None = None,
+    ) -> JobObject | None:
         """The object as it is stored; None when it has changed, and the live one is known now."""
+        status, events = decision.status, decision.events
         try:
-            return await self.publisher.publish(stored, decision.status, decision.events)
+            return await self.publisher.publish(stored, status, events, known=known)
         except ApiError as error:
             if not (error.is_conflict or error.is_not_found):
                 raise

@@ -220,19 +220,21 @@ def _pod(work: Workload, pods: PodSettings) -> Json:
     }
 
 
+PLACEMENT = (
+    "node_selector",
+    "tolerations",
+    "affinity",
+    "priority_class_name",
+    "image_pull_secrets",
+    "service_account_name",
+)
+
+
 def _placement(work: Workload) -> Json:
     """Where the pod may run, and as whom; what is not set is not written."""
-    written = work.compute.model_dump(mode="json", by_alias=True, exclude_none=True)
-    names = (
-        "nodeSelector",
-        "tolerations",
-        "affinity",
-        "priorityClassName",
-        "imagePullSecrets",
-        "serviceAccountName",
-        *(("runtimeClassName",) if work.is_train else ()),
-    )
-    return {name: written[name] for name in names if written.get(name)}
+    names = {*PLACEMENT, *(("runtime_class_name",) if work.is_train else ())}
+    written = work.compute.model_dump(mode="json", by_alias=True, include=names, exclude_none=True)
+    return {name: value for name, value in written.items() if value}
 
 
 def _container(work: Workload, pods: PodSettings) -> Json:
