@@ -16,7 +16,7 @@ from controller.core.decide import decide
 from controller.core.naming import child_name
 from controller.core.observed import Observed
 from controller.settings import OperatorSettings
-from controller.shell.operator import core_settings, pod_settings
+from controller.shell.loops import core_settings, pod_settings
 from controller.shell.template import job_manifest
 from trainer.contract.request import Stage
 

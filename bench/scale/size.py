@@ -83,6 +83,7 @@ def at_rest(desk: Desk) -> tuple[float, float, float]:
     while time.monotonic() - last_s < REST_S or not led_s:
         assert time.monotonic() - start_s < PATIENCE_S, desk.process.tail()  # noqa: S101
         time.sleep(step_s)
+        desk.process.check()
         if not led_s and '"leading"' in desk.log():
             last_s = time.monotonic()
             led_s = last_s - start_s

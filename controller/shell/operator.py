@@ -4,21 +4,13 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from controller.api.basemodel import BaseModelObject, BaseModelStatus
-from controller.api.finetunejob import FineTuneJob
-from controller.api.status import FineTuneJobStatus, Images
-from controller.core.children import Child
 from controller.core.conditions import State
-from controller.core.draft import StatusT
 from controller.core.heard import Speaker
-from controller.core.observed import Observed, Settings
-from controller.core.watching.child import ErrandChild
-from controller.core.watching.observed import ObservedBase, WatchSettings
 from controller.kube.client import Client
 from controller.kube.errors import KubeError
 from controller.kube.events import EventRecorder
@@ -26,36 +18,26 @@ from controller.kube.lease import Elector
 from controller.kube.objects import Key, key_of
 from controller.kube.workqueue import WorkQueue
 from controller.settings import OperatorSettings
-from controller.shell.apply import Applier
-from controller.shell.basemodels import BaseModelObserver, BaseModelWork
 from controller.shell.clientmetrics import Requests
 from controller.shell.controllermetrics import CONTROLLERS
 from controller.shell.ended import EndedPods
 from controller.shell.glance import StatusGlance, glance_at_status, owner_key_of, owner_uid_of
 from controller.shell.health import Health, serve_health
-from controller.shell.jobs import JobWork
 from controller.shell.kinds import ATTEMPT_LABEL, RUN_LABEL, STAGE_LABEL, UID_LABEL
 from controller.shell.ledger import Ledger
 from controller.shell.limits import Limits
 from controller.shell.line import Place
 from controller.shell.looklimit import LookLimit
-from controller.shell.looks import ChildT, ObjectT
+from controller.shell.loops import Loops, wall_clock
 from controller.shell.metrics import Metrics
-from controller.shell.observe import Observer
 from controller.shell.pods import is_over
 from controller.shell.progress import Poller, Target
-from controller.shell.publish import Publisher
 from controller.shell.pulse import LoopMetrics, Pulse, Watchdog
-from controller.shell.reconcile import NEVER, Again, Reconciler
 from controller.shell.records import JobObject, Pod
 from controller.shell.slots import Slots, is_pausing
-from controller.shell.template import PodSettings
 from controller.shell.territory import unique
 from controller.shell.waits import Waits
 from controller.shell.watches import Watches
-from controller.shell.whereabouts import where_of_base, where_of_job
-from controller.shell.work import ObservedT, Work
-from controller.shell.workers import Workers
 from trainer.contract.request import Stage
 
 log = logging.getLogger(__name__)
@@ -65,13 +47,6 @@ RETRY_BASE_S = 0.25
 FINISH_S = 10.0
 """How long reconciles under way may take after SIGTERM."""
 CONTROLLER_NAME = "tunekeeper"
-
-Reconcile = Callable[[Key], Awaitable[Again]]
-
-
-def wall_clock() -> datetime:
-    """The time, in the one place that reads it for the operator."""
-    return datetime.now(UTC)
 
 
 class Operator:
@@ -83,62 +58,19 @@ class Operator:
         self.metrics.registry.register(Requests(client))
         self.pulse = Pulse(settings.loop_stall_s, LoopMetrics(self.metrics.registry))
         self._relists: dict[str, int] = {}
-        self.queue = self._new_queue(CONTROLLERS[0])
-        self.base_queue = self._new_queue(CONTROLLERS[1])
-        self.ledger = Ledger(time.monotonic)
-        self.ended = EndedPods()
-        self.limits = Limits(
-            Slots(settings.max_concurrent_runs, self.queue.add_after, wall_clock),
-            Slots(settings.max_concurrent_retrains, self.queue.add_after, wall_clock),
-        )
-        self.looks = LookLimit(
-            Slots(settings.max_concurrent_looks, self.base_queue.add_after, wall_clock)
-        )
+        self.queue, self.base_queue = map(self._new_queue, CONTROLLERS)
+        self.ledger, self.ended = Ledger(time.monotonic), EndedPods()
+        self.limits, self.looks = self._limits(), self._look_limit()
         self.waits = Waits(client, settings.pending_grace_s, settings.events_period_s)
         self.events = EventRecorder(client, controller=CONTROLLER_NAME, instance=identity)
-        self.watches = Watches(
-            client,
-            self.ledger,
-            self.ended,
-            self.queue.add,
-            self._forget,
-            self.waits.forget,
-            self.limits.retrains.expect,
-            self.base_queue.add,
-            self._forget_base,
-            namespaces=unique(settings.watch_namespaces.split(",")),
-            opened=self._enter,
-            closed=self._leave,
-        )
+        self.watches = self._watches(client)
         self.poller = Poller(
             self._targets, self.queue.add, settings.progress_port, settings.progress_period_s
         )
-        self.elector = Elector(
-            client,
-            namespace=settings.namespace,
-            name=settings.lease_name,
-            identity=identity,
-            duration_s=settings.lease_duration_s,
-            renew_s=settings.lease_renew_s,
-            retry_s=settings.lease_retry_s,
-        )
-        jobs, bases = self._reconciler(client), self._base_reconciler(client)
-        self.workers = Workers(
-            self.queue,
-            self._where_allowed(jobs.reconcile),
-            self.metrics,
-            settings.workers,
-            CONTROLLERS[0],
-            lambda key: where_of_job(key, jobs.work.observer.stored(key)),
-        )
-        self.base_workers = Workers(
-            self.base_queue,
-            self._where_allowed(bases.reconcile),
-            self.metrics,
-            settings.workers,
-            CONTROLLERS[1],
-            lambda key: where_of_base(key, bases.work.observer.stored(key)),
-        )
+        self.elector = elector_of(client, settings, identity)
+        loops = self._loops(client)
+        self.workers = loops.of_jobs(self.queue, self.limits, self.poller)
+        self.base_workers = loops.of_base_models(self.base_queue, self.looks)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set.
@@ -203,14 +135,6 @@ class Operator:
                 group.create_task(self.poller.run())
         finally:
             self.metrics.leading(False)
-
-    def _where_allowed(self, reconcile: Reconcile) -> Reconcile:
-        """Nothing is decided about an object of which not everything may be seen."""
-
-        async def guarded(key: Key) -> Again:
-            return await reconcile(key) if self.watches.territory.is_open(key[0]) else NEVER
-
-        return guarded
 
     def remember_runs(self, namespace: str = "") -> None:
         """Slots of the runs that the statuses record or whose pods live, and the line.
@@ -298,71 +222,56 @@ class Operator:
         meter = self.metrics.queues.meter(name)
         return WorkQueue(base_s=RETRY_BASE_S, cap_s=self.settings.requeue_cap_s, meter=meter)
 
-    def _reconciler(
-        self, client: Client
-    ) -> Reconciler[FineTuneJob, Child, FineTuneJobStatus, Observed]:
-        observer = Observer(
-            caches=self.watches.caches,
-            ledger=self.ledger,
-            ended=self.ended,
-            waits=self.waits,
-            limits=self.limits,
-            poller=self.poller,
-            settings=core_settings(self.settings),
-            now=wall_clock,
-        )
-        return self._reconciler_of(client, JobWork(observer, self.limits, self.metrics))
+    def _limits(self) -> Limits:
+        runs, retrains = self.settings.max_concurrent_runs, self.settings.max_concurrent_retrains
+        wake = self.queue.add_after
+        return Limits(Slots(runs, wake, wall_clock), Slots(retrains, wake, wall_clock))
 
-    def _base_reconciler(
-        self, client: Client
-    ) -> Reconciler[BaseModelObject, ErrandChild, BaseModelStatus, ObservedBase]:
-        observer = BaseModelObserver(
-            caches=self.watches.caches,
-            ledger=self.ledger,
-            ended=self.ended,
-            waits=self.waits,
-            settings=watch_settings(self.settings),
-            now=wall_clock,
-        )
-        return self._reconciler_of(client, BaseModelWork(observer, self.metrics, self.looks))
+    def _look_limit(self) -> LookLimit:
+        wake = self.base_queue.add_after
+        return LookLimit(Slots(self.settings.max_concurrent_looks, wake, wall_clock))
 
-    def _reconciler_of(
-        self, client: Client, work: Work[ObjectT, ChildT, StatusT, ObservedT]
-    ) -> Reconciler[ObjectT, ChildT, StatusT, ObservedT]:
-        """The same loop for either kind."""
-        pods, leads = pod_settings(self.settings), self.elector.is_leader
-        return Reconciler(
+    def _watches(self, client: Client) -> Watches:
+        return Watches(
+            client,
+            self.ledger,
+            self.ended,
+            self.queue.add,
+            self._forget,
+            self.waits.forget,
+            self.limits.retrains.expect,
+            self.base_queue.add,
+            self._forget_base,
+            namespaces=unique(self.settings.watch_namespaces.split(",")),
+            opened=self._enter,
+            closed=self._leave,
+        )
+
+    def _loops(self, client: Client) -> Loops:
+        return Loops(
             client=client,
-            work=work,
-            applier=Applier(client, self.ledger, self.metrics, pods, leads, work.resource),
-            publisher=Publisher(client, self.events, self.ledger, self.metrics, work.resource),
+            settings=self.settings,
+            metrics=self.metrics,
+            events=self.events,
             ledger=self.ledger,
             ended=self.ended,
             waits=self.waits,
-            now=wall_clock,
+            caches=self.watches.caches,
+            is_leader=self.elector.is_leader,
+            is_open=self.watches.territory.is_open,
         )
 
 
-def watch_settings(settings: OperatorSettings) -> WatchSettings:
-    """What the core knows of the settings when it decides about a BaseModel."""
-    return WatchSettings(retry_base_s=settings.retry_base_s, image=settings.image)
-
-
-def core_settings(settings: OperatorSettings) -> Settings:
-    """What the core knows of the settings."""
-    return Settings(
-        retry_base_s=settings.retry_base_s,
-        retry_cap_s=settings.retry_cap_s,
-        images=Images(cpu=settings.image, trainer=settings.trainer_image),
-    )
-
-
-def pod_settings(settings: OperatorSettings) -> PodSettings:
-    """What the pods' template knows of the settings."""
-    return PodSettings(
-        image_pull_policy=settings.image_pull_policy,
-        fs_group=settings.fs_group,
-        progress_port=settings.progress_port,
+def elector_of(client: Client, settings: OperatorSettings, identity: str) -> Elector:
+    """The candidate that this process is."""
+    return Elector(
+        client,
+        namespace=settings.namespace,
+        name=settings.lease_name,
+        identity=identity,
+        duration_s=settings.lease_duration_s,
+        renew_s=settings.lease_renew_s,
+        retry_s=settings.lease_retry_s,
     )
 
 
