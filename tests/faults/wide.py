@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from faults import verdict
 from faults.fault import AtWrite, Fault
 from faults.ground import apply_crds
 from faults.hands import ByHand
@@ -58,8 +57,6 @@ class Upgraded(ByHand):
 
 class UpgradedLate(Upgraded):
     """The old operator meets the new CRDs: it refuses what it cannot read, until it is replaced."""
-
-    allows: ClassVar[frozenset[str]] = frozenset({verdict.ATTEMPTS})
 
 
 def has_field(rig: Rig) -> bool:

@@ -33,6 +33,21 @@ def test_said_again_it_is_neither_written_nor_told() -> None:
     assert (again.status, again.events) == (first, ())
 
 
+def test_what_has_ended_stays_so_under_a_release_that_cannot_read_it() -> None:
+    scene = Scene().settled().succeeded().settled().succeeded().settled().succeeded().settled()
+    job = scene.job
+    assert job.status.phase == "Succeeded"
+    decision = refuse_unreadable(job.metadata, job.status, ERROR, START)
+    assert (decision.status, decision.events) == (job.status, ())
+
+
+def test_a_spec_that_was_edited_after_the_end_is_refused() -> None:
+    scene = Scene().settled().succeeded().settled().succeeded().settled().succeeded().settled()
+    edited = scene.job.metadata.model_copy(update={"generation": 2})
+    decision = refuse_unreadable(edited, scene.job.status, ERROR, START)
+    assert (decision.status.phase, decision.status.observed_generation) == ("Failed", 2)
+
+
 def test_what_runs_goes_on_and_its_end_counts_when_the_spec_can_be_read() -> None:
     scene = Scene().settled().succeeded().settled()
     job = scene.job
