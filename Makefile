@@ -23,7 +23,7 @@ export HF_HUB_OFFLINE := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images \
   programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain bench-progress bench-verdict bench-retrain \
-  bench-basemodels bench-operator clean
+  bench-basemodels bench-operator twin clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ quickstart-not-needed: quickstart-base ## The same on data that needs no tuning
 demo-retrain: setup ## A base model moves: look, commit, retrain, compare, roll back (3 minutes)
 	@PYTHONPATH=tests $(BIN)/python examples/retrain/story.py
 
+twin: setup
+	@PYTHONPATH=tests $(BIN)/python -m cluster.assets twin
+
 bench-progress: setup programs ## Does a pod that hangs delay the others? On a real API server
 	@PYTHONPATH=.:tests $(BIN)/python bench/progress.py
 
@@ -121,7 +124,7 @@ bench-retrain: setup ## Plant better, equal and worse adapters; play chains of r
 bench-basemodels: setup programs ## What watching 1,000 base models costs. On a real API server
 	@PYTHONPATH=.:tests $(BIN)/python bench/basemodels.py
 
-bench-operator: setup programs ## 1,000 starts, 10,000 objects, ends, handovers, an outage (15 minutes)
+bench-operator: setup programs twin ## 1,000 starts, 10,000 objects, ends, handovers, an outage (15 minutes)
 	@PYTHONPATH=.:tests $(BIN)/python -m bench.scale $(BENCH_ARGS)
 
 clean: ## Remove what the quickstarts made

@@ -10,6 +10,7 @@ from bench.scale.bare import Bare, bare, each
 from bench.scale.bodies import Bodies, Born, bodies
 from bench.scale.starts import names_of, write_start
 from bench.scale.table import Line
+from bench.scale.twin import Twin, twin
 from bench.scale.world import NAMESPACES, Spent, World, cpu_s, memory_mb, say, series
 
 BUSY = 0.05
@@ -73,10 +74,25 @@ def measure(world: World, count: int, idle_s: float, width: int) -> list[Line]:
         Line(f"idle with them, {idle_s:.0f} s", 0.5, idle, "% of a core"),
         Line("idle, writes of objects", 0, writes(idle_spent), ""),
         Line("idle, lists", 0, lists(idle_spent), ""),
+        *measure_twin(world),
     ]
 
 
-def at_rest(desk: Desk) -> tuple[float, float, float]:
+def measure_twin(world: World) -> list[Line]:
+    """The same of the twin in Go: the objects have their status and their Job."""
+    before = world.requests()
+    with twin(world, NAMESPACES[0], is_awaited=False) as other:
+        _, busy_s, used_s = at_rest(other, "Starting workers")
+        steady, peak = memory_mb(other.process)
+    spent = world.requests() - before
+    assert not writes(spent), f"the twin wrote: {spent}"  # noqa: S101 - it had nothing to do
+    return [
+        Line("twin in Go: memory; peak", None, steady, "MB", f"{peak:.0f} MB"),
+        Line("twin in Go: restart, until at rest", None, busy_s, "s", f"CPU {used_s:.1f} s"),
+    ]
+
+
+def at_rest(desk: Desk | Twin, sign: str = '"leading"') -> tuple[float, float, float]:
     """Seconds from now until it leads and until it rests, and the CPU that it has used then."""
     start_s = last_s = time.monotonic()
     used_s, led_s, step_s = 0.0, 0.0, 0.5
@@ -84,7 +100,7 @@ def at_rest(desk: Desk) -> tuple[float, float, float]:
         assert time.monotonic() - start_s < PATIENCE_S, desk.process.tail()  # noqa: S101
         time.sleep(step_s)
         desk.process.check()
-        if not led_s and '"leading"' in desk.log():
+        if not led_s and sign in desk.log():
             last_s = time.monotonic()
             led_s = last_s - start_s
         now_s = cpu_s(desk.process)

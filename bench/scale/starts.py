@@ -3,20 +3,25 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
 from statistics import median
+from typing import Protocol
 
 from builders.operated import Desk
+from cluster.plane import ControlPlane
+from cluster.process import Process
 
 from bench.scale.bare import Bare, bare, each
 from bench.scale.bodies import Bodies, Born, bodies
 from bench.scale.table import Line
+from bench.scale.twin import Twin, twin
 from bench.scale.world import NAMESPACES, Spent, World, cpu_s, say
 
 PATIENCE_S = 240.0
+PAUSE_S = 0.15
+"""Before a job that comes alone."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,9 @@ class Sitting:
     """CPU of the API server."""
 
 
-Act = Callable[[Bare, Desk, Bodies, list[str], int], Awaitable[Sitting]]
+Round = dict[str, Sitting]
+"""By the name of the side."""
+Side = Callable[[list[str]], Awaitable[Sitting]]
 
 
 def names_of(stem: str, count: int) -> list[str]:
@@ -37,10 +44,22 @@ def names_of(stem: str, count: int) -> list[str]:
     return [f"{stem}-{number:05}" for number in range(count)]
 
 
+class Subject(Protocol):
+    """Whoever makes Jobs of objects."""
+
+    @property
+    def plane(self) -> ControlPlane:
+        """Where."""
+
+    @property
+    def process(self) -> Process:
+        """Whose CPU counts."""
+
+
 async def by_operator(
-    client: Bare, desk: Desk, told: Bodies, names: list[str], width: int
+    client: Bare, desk: Subject, told: Bodies, names: list[str], width: int
 ) -> Sitting:
-    """The objects are created; the operator does the rest."""
+    """The objects are created; the operator, or its twin, does the rest."""
 
     async def create(name: str) -> None:
         await client.send("POST", told.objects, told.new_of(name))
@@ -58,7 +77,7 @@ async def by_operator(
 
 async def by_hand(
     client: Bare,
-    desk: Desk,
+    desk: Subject,
     told: Bodies,
     names: list[str],
     width: int,
@@ -125,46 +144,21 @@ async def one_by_one(
 
 async def measure(world: World, count: int, rounds: int, alone: int, width: int) -> list[Line]:
     """Alternating rounds, then jobs one by one."""
-    with world.operator("starts") as desk:
+    with world.operator("starts") as desk, twin(world, NAMESPACES[2]) as other:
         async with bare(world.plane.api, width) as client:
-            sat = await alternate(world, client, desk, count=count, rounds=rounds, width=width)
+            sides = sides_of(client, desk, other, width)
+            sat = await alternate(world, sides, count, rounds)
             writes = await writes_of(world, client, desk, count, width)
-            single_writes, seconds = await alone_writes(world, client, desk, alone)
-            bare_seconds = await one_by_one(
-                client, bodies(NAMESPACES[1]), names_of("b", alone), 0.15, is_by_hand=True
-            )
-    ours, theirs, looking = zip(*sat, strict=True)
-    ratios, same = against(ours, theirs), against(ours, looking)
-    wall = [median(one.wall_s for one in side) for side in (ours, theirs)]
-    cpu_ms = [median(one.cpu_s for one in side) / count * 1000 for side in (ours, theirs)]
-    server_ms = [median(one.server_s for one in side) / count * 1000 for side in (ours, theirs)]
-    p50_ms, p99_ms = median(seconds) * 1000, sorted(seconds)[int(len(seconds) * 0.99)] * 1000
-    bare_ms = median(bare_seconds) * 1000
+            single_writes, seconds = await alone_writes(world, client, alone)
+            told, names = bodies(NAMESPACES[1]), names_of("b", alone)
+            by_bare = await one_by_one(client, told, names, PAUSE_S, is_by_hand=True)
+            told = bodies(NAMESPACES[2])
+            by_twin = await one_by_one(client, told, names_of("t", alone), PAUSE_S)
+    p50_ms = [median(each_s) * 1000 for each_s in (seconds, by_bare, by_twin)]
+    p99_ms = sorted(seconds)[int(len(seconds) * 0.99)] * 1000
     return [
-        Line(
-            f"{count} objects to Jobs: time, bare client = 1",
-            1.10,
-            median(ratios),
-            "",
-            f"{spread(ratios)}, {rounds} rounds",
-        ),
-        Line(
-            "the same, bare client that reads each object live as well = 1",
-            None,
-            median(same),
-            "",
-            spread(same),
-        ),
-        Line("time, operator", None, wall[0], "s"),
-        Line(f"time, bare {width}-way client", None, wall[1], "s"),
-        Line("CPU of the operator per start", 1.5, cpu_ms[0], "ms", f"bare {cpu_ms[1]:.2f} ms"),
-        Line(
-            "CPU of the API server per start",
-            None,
-            server_ms[0],
-            "ms",
-            f"bare {server_ms[1]:.2f} ms",
-        ),
+        *(line for side in ("bare", "looking", "twin") for line in against(sat, side, count)),
+        *(cpu_line(sat, *of, count) for of in CPU),
         Line("writes per start, together", 2.0, writes[0], "", f"and {writes[1]:.2f} Events"),
         Line(
             "writes per start, one by one",
@@ -176,49 +170,66 @@ async def measure(world: World, count: int, rounds: int, alone: int, width: int)
         Line(
             "one job on a quiet server, p50",
             16,
-            p50_ms,
+            p50_ms[0],
             "ms",
-            f"p99 {p99_ms:.0f} ms, of {alone}; bare client, p50 {bare_ms:.0f} ms",
+            f"p99 {p99_ms:.0f}, of {alone}; bare {p50_ms[1]:.0f}, Go twin {p50_ms[2]:.0f} ms",
         ),
     ]
 
 
-def against(ours: Sequence[Sitting], theirs: Sequence[Sitting]) -> list[float]:
-    """Ratios of the times, round by round, in order of size."""
-    pairs = zip(ours, theirs, strict=True)
-    return sorted(own.wall_s / other.wall_s for own, other in pairs)
+SIDES = {
+    "bare": "bare client",
+    "looking": "bare client that reads each object live as well",
+    "twin": "twin in Go on controller-runtime, 10 workers",
+}
+CPU = (
+    ("CPU of the operator per start", 1.5, lambda one: one.cpu_s),
+    ("CPU of the API server per start", None, lambda one: one.server_s),
+)
 
 
-def spread(ratios: Sequence[float]) -> str:
-    """The smallest and the largest."""
-    return f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+def against(sat: list[Round], side: str, count: int) -> list[Line]:
+    """The operator's time with that side's as the unit, round by round."""
+    ratios = sorted(one["operator"].wall_s / one[side].wall_s for one in sat)
+    walls = [median(one[name].wall_s for one in sat) for name in ("operator", side)]
+    note = f"{ratios[0]:.2f} to {ratios[-1]:.2f}; {walls[0]:.1f} and {walls[1]:.1f} s"
+    what = f"{count} objects to Jobs: time, {SIDES[side]} = 1"
+    return [Line(what, 1.10 if side == "bare" else None, median(ratios), "", note)]
 
 
-async def alternate(
-    world: World, client: Bare, desk: Desk, *, count: int, rounds: int, width: int
-) -> list[tuple[Sitting, Sitting, Sitting]]:
-    """Each round all three, in changing order; one before that is not counted."""
-    own, other = (bodies(namespace) for namespace in NAMESPACES)
-    sides: list[tuple[Act, Bodies]] = [
-        (by_operator, own),
-        (by_hand, other),
-        (partial(by_hand, is_looking=True), other),
-    ]
-    found = []
+def cpu_line(
+    sat: list[Round], what: str, target: float | None, of: Callable[[Sitting], float], count: int
+) -> Line:
+    """Milliseconds of one start, beside the others'."""
+    found = {name: median(of(one[name]) for one in sat) / count * 1000 for name in sat[0]}
+    rest = ", ".join(f"{name} {found[name]:.2f}" for name in ("bare", "twin"))
+    return Line(what, target, found["operator"], "ms", f"{rest} ms")
+
+
+def sides_of(client: Bare, desk: Desk, other: Twin, width: int) -> dict[str, Side]:
+    """Who is measured, and in which namespace."""
+    own, hand, go = (bodies(namespace) for namespace in NAMESPACES)
+    return {
+        "operator": lambda names: by_operator(client, desk, own, names, width),
+        "bare": lambda names: by_hand(client, desk, hand, names, width),
+        "looking": lambda names: by_hand(client, desk, hand, names, width, is_looking=True),
+        "twin": lambda names: by_operator(client, other, go, names, width),
+    }
+
+
+async def alternate(world: World, sides: dict[str, Side], count: int, rounds: int) -> list[Round]:
+    """Each round all of them, in changing order; one before that is not counted."""
+    found: list[Round] = []
     for number in range(rounds + 1):
-        sittings: dict[int, Sitting] = {}
-        for side in sorted(range(len(sides)), key=lambda side: (side + number) % len(sides)):
-            act, told = sides[side]
-            sittings[side] = await act(client, desk, told, names_of(f"r{number}", count), width)
+        one: Round = {}
+        turn = number % len(sides)
+        for name in [*list(sides)[turn:], *list(sides)[:turn]]:
+            one[name] = await sides[name](names_of(f"r{number}", count))
             world.clear()
             await asyncio.sleep(3)
-        ours, theirs, looking = (sittings[side] for side in range(len(sides)))
-        say(
-            f"round {number}: operator {ours.wall_s:.2f} s, bare {theirs.wall_s:.2f} s, "
-            f"looking {looking.wall_s:.2f} s, CPU {ours.cpu_s / count * 1000:.2f} and "
-            f"{theirs.cpu_s / count * 1000:.2f} ms, load {os.getloadavg()[0]:.1f}"
-        )
-        found.append((ours, theirs, looking))
+        told = (f"{k} {v.wall_s:.2f} s, {v.cpu_s / count * 1000:.2f} ms" for k, v in one.items())
+        say(f"round {number}: {'; '.join(told)}; load {os.getloadavg()[0]:.1f}")
+        found.append(one)
     return found[1:]
 
 
@@ -232,12 +243,11 @@ async def writes_of(
 
 
 async def alone_writes(
-    world: World, client: Bare, desk: Desk, count: int
+    world: World, client: Bare, count: int
 ) -> tuple[tuple[float, float], list[float]]:
     """The same of objects that come one by one."""
-    del desk
     before = world.requests()
-    seconds = await one_by_one(client, bodies(NAMESPACES[0]), names_of("a", count), 0.15)
+    seconds = await one_by_one(client, bodies(NAMESPACES[0]), names_of("a", count), PAUSE_S)
     return await _written(world, before, count), seconds
 
 

@@ -15,8 +15,8 @@ from cluster.plane import ControlPlane
 from cluster.process import Process, wait_until
 
 ROOT = Path(__file__).parents[2]
-NAMESPACES = ("load", "bare")
-"""The operator's, and the bare client's: what is there is none of the operator's business."""
+NAMESPACES = ("load", "bare", "twin")
+"""The operator's, the bare client's and the twin's: each minds its own business."""
 CONTROLLERS = ("serviceaccount-controller", "root-ca-certificate-publisher-controller")
 """No Job controller: what is measured is the operator, and a Job's pods are not its work."""
 

@@ -89,8 +89,10 @@ PROMETHEUS = GoModule(
     {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
     tags="remove_all_sd,enable_kubernetes_sd",  # the SDKs of every cloud triple the build
 )
+TWIN = GoModule("twin", "sigs.k8s.io/controller-runtime", {"twin": "."})
+"""What the operator is measured against."""
 ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS, PROMETHEUS)
-BUILT = {name: module for module in ALL for name in module.packages}
+BUILT = {name: module for module in (*ALL, TWIN) for name in module.packages}
 ENVTEST = {*ETCD.packages, *KUBERNETES.packages}
 """What the folder that KUBEBUILDER_ASSETS names may hold."""
 
@@ -171,7 +173,7 @@ def say(text: str) -> None:
 
 def main(names: list[str]) -> int:
     """Print where each program is."""
-    for name in names or BUILT:
+    for name in names or [name for module in ALL for name in module.packages]:
         sys.stdout.write(f"{binary(name)}\n")
     return 0
 
