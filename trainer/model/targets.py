@@ -44,6 +44,11 @@ def linear_names(model: PreTrainedModel) -> list[str]:
     ]
 
 
+def has_transposed_layers(model: PreTrainedModel) -> bool:
+    """Whether the model keeps its matrices as (in, out), as GPT-2 does; peft warns if not told."""
+    return any(isinstance(module, Conv1D) for module in model.modules())
+
+
 def _matches(full: str, name: str) -> bool:
     return full == name or full.endswith(f".{name}")
 
