@@ -35,12 +35,12 @@ def resolve_targets(model: PreTrainedModel, wanted: Sequence[str]) -> str | list
 
 
 def linear_names(model: PreTrainedModel) -> list[str]:
-    """Full names of the linear layers but the output head."""
+    """Full names of the linear layers but the output head; an adapter on them is none of them."""
     head = output_layer(model)
     return [
-        name
+        name.removesuffix(".base_layer")
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear | Conv1D) and module is not head
+        if isinstance(module, nn.Linear | Conv1D) and module is not head and ".lora_" not in name
     ]
 
 
