@@ -3,9 +3,10 @@
 import json
 import shutil
 from pathlib import Path
+from typing import cast
 
 import torch
-from peft import PeftModel
+from peft import LoraModel, PeftModel
 from torch import nn
 from transformers import PreTrainedModel
 
@@ -48,7 +49,8 @@ def write_merged(model: PeftModel, base: Path, directory: Path) -> list[Path]:
     The sum is taken in the type that was computed in. The adapter is used up: its model is the
     merged one afterwards, so that no second copy has to fit into memory.
     """
-    merged = model.merge_and_unload(safe_merge=True)  # type: ignore[operator] - a tuner's own
+    tuner = cast("LoraModel", model.base_model)
+    merged = cast("PreTrainedModel", tuner.merge_and_unload(safe_merge=True))
     directory.mkdir(parents=True, exist_ok=True)
     stored = _stored_dtype(base)
     computed: torch.dtype = merged.dtype

@@ -19,7 +19,11 @@ from trainer.report.serving import MAX_LORA_RANKS, max_lora_rank
 
 TENSOR = re.compile(r"^base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight$")
 MAGNITUDE = re.compile(r"^base_model\.model\..+\.lora_magnitude_vector$")
-MUST_BE = {"bias": ("none",), "modules_to_save": (None, []), "peft_type": ("LORA",)}
+MUST_BE: dict[str, tuple[object, ...]] = {
+    "bias": ("none",),
+    "modules_to_save": (None, []),
+    "peft_type": ("LORA",),
+}
 """Refused otherwise."""
 MUST_BE_EMPTY = ("rank_pattern", "alpha_pattern", "layers_to_transform", "target_parameters")
 """Read by nobody there: the adapter would be served at a wrong scale or in part."""
