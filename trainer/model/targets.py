@@ -67,8 +67,8 @@ def _check_experts(model: PreTrainedModel) -> None:
     if fused is not None:
         message = (
             f"spec.lora.targetModules: {ALL_LINEAR} would skip the fused expert weights "
-            f"({fused} and the like), which are no linear layers; name the modules to adapt, "
-            "for example [q_proj, k_proj, v_proj, o_proj]"
+            f"({fused} and the like), which are no linear layers; name the modules to adapt out "
+            f"of: {', '.join(_last_names(linear_names(model))[:20])}"
         )
         raise StageError(FailureClass.INVALID_SPEC, message)
 
@@ -86,8 +86,12 @@ def _is_stack(tensor: torch.Tensor) -> bool:
     return tensor.dim() > _MATRIX_DIMENSIONS and min(tensor.shape) > 1
 
 
+def _last_names(linear: Sequence[str]) -> list[str]:
+    return sorted({full.rpartition(".")[2] for full in linear})
+
+
 def _unknown_message(name: str, linear: Sequence[str]) -> str:
-    known = sorted({full.rpartition(".")[2] for full in linear})
+    known = _last_names(linear)
     close = get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return (
