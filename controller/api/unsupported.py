@@ -35,10 +35,6 @@ def _as(path: str, words: str, remedy: str) -> Refusal:
     return Refusal(path, lambda value: value in words.split(), remedy, words)
 
 
-def _true(path: str, remedy: str) -> Refusal:
-    return Refusal(path, lambda value: value is True, remedy, "true")
-
-
 def _several(path: str, remedy: str) -> Refusal:
     return Refusal(path, lambda value: isinstance(value, int) and value > 1, remedy, "more than 1")
 
@@ -52,7 +48,6 @@ REFUSALS: tuple[Refusal, ...] = (
     _as("evaluation.metric", "Grader", f"use {_METRICS}"),
     _set("evaluation.grader", f"remove it and use {_METRICS}"),
     _as("retrain.warmStart", "Adapter", "use None"),
-    _true("output.merged", "use false; peft's merge_and_unload merges the adapter"),
     _several("compute.nodes", "use 1"),
 )
 """Of a FineTuneJob, by path below ``spec``, in the order of the spec."""
@@ -80,6 +75,4 @@ def _at(spec: Any, path: str) -> Any:  # noqa: ANN401 - any JSON value
 
 def _shown(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Scalars only; a section says nothing that its name does not."""
-    if isinstance(value, bool):
-        return f"{value} ".lower()
     return f"{value} " if isinstance(value, str | int) else ""

@@ -82,7 +82,7 @@ def uneven_documents() -> list[Document]:
     ]
 
 
-def a_model(folder: Path, dropout: float = 0.0) -> PeftModel:
+def a_model(folder: Path, dropout: float = 0.0, *, fresh: bool = False) -> PeftModel:
     """In float64, with an adapter that already does something: a new one has no gradient in A."""
     torch.set_num_threads(1)
     base = load_base(folder, precision="FP32", device="cpu").double()
@@ -90,17 +90,24 @@ def a_model(folder: Path, dropout: float = 0.0) -> PeftModel:
     model = attach(base, lora, seed=1).double()
     with torch.no_grad(), torch.random.fork_rng():
         torch.manual_seed(3)
-        for each in trainable(model).values():
+        for each in () if fresh else trainable(model).values():
             each.add_(torch.randn_like(each) * 0.1)
     return model
 
 
 def a_training(
-    folder: Path, ranks: Ranks, micro_tokens: int, *, packs: bool = True, dropout: float = 0.0
+    folder: Path,
+    ranks: Ranks = ALONE,
+    micro_tokens: int = WHOLE,
+    *,
+    packs: bool = True,
+    dropout: float = 0.0,
+    fresh: bool = False,
 ) -> Training:
-    """Five optimizer steps over sixteen documents."""
-    model = a_model(folder, dropout)
-    corpus = replace(corpus_for(base_of(model), uneven_documents(), dropout=dropout), packs=packs)
+    """Five optimizer steps over sixteen documents; packed where that is right for the model."""
+    model = a_model(folder, dropout, fresh=fresh)
+    corpus = corpus_for(base_of(model), uneven_documents(), dropout=dropout)
+    corpus = replace(corpus, packs=packs and corpus.packs)
     steps = [Step(window, (at + 1) / len(WINDOWS)) for at, window in enumerate(WINDOWS)]
     state = TrainState(
         fingerprint="", precision="FP32", device="cpu", micro_tokens=micro_tokens, max_steps=5
@@ -110,7 +117,7 @@ def a_training(
         model=model,
         settings=replace(SETTINGS, dropout=dropout),
         train=corpus,
-        validation=Corpus(documents(9, seed=5), packs=packs),
+        validation=Corpus(documents(9, seed=5), packs=corpus.packs),
         steps=steps,
         optimizer=AdamW(trainable(model).values(), lr=0.0, weight_decay=SETTINGS.weight_decay),
         state=state,
@@ -206,6 +213,8 @@ def run(out: Path, ranks: Ranks) -> None:
         "noise": recorded(a_training(folder, ranks, WHOLE, dropout=0.3)),
         "noise again": resumed_with_noise(folder, ranks),
     }
+    for other in sorted((out / "families").glob("*")):
+        cases[other.name] = recorded(a_training(other, ranks, WHOLE))
     model = a_model(folder)
     figures: dict[str, Any] = {
         name: {"losses": case.losses, "norms": case.norms, "micro": case.micro_tokens}

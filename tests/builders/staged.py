@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from builders.preparing import a_context, rows, write_jsonl
-from builders.requests import a_request, a_spec
+from builders.requests import ZERO, a_request, a_spec
 from builders.whole_run import a_base_model
 
 from trainer.contract.limit import SoftLimit
@@ -58,6 +58,9 @@ class Line:
     root: Path
     run_id: str = ""
     attempts: dict[Stage, int] = field(default_factory=dict)
+    sections: dict[str, Any] = field(default_factory=dict)
+    """Of the spec, beside those that make it small."""
+    generation_hash: str = ZERO
 
     def __post_init__(self) -> None:
         a_base_model(self.root / "base")
@@ -76,8 +79,9 @@ class Line:
     def run(self, stage: Stage, *, limit: TimeLimit | None = None) -> StageResult:
         """The next attempt at a stage."""
         attempt = self.attempts[stage] = self.attempts.get(stage, 0) + 1
-        spec = a_spec(self.root, **SECTIONS)
-        request = a_request(self.root, stage, spec=spec, run_id=self.run_id, attempt=attempt)
+        spec = a_spec(self.root, **SECTIONS | self.sections)
+        identity = {"run_id": self.run_id, "generationHash": self.generation_hash}
+        request = a_request(self.root, stage, spec=spec, attempt=attempt, **identity)
         ctx = a_context(self.root, request)
         work = self.root / f"work-{stage}-{attempt}"
         work.mkdir()

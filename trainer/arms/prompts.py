@@ -13,6 +13,7 @@ from trainer.arms.metrics import tokens
 from trainer.arms.retrieve import Retriever, question
 from trainer.contract.spec import Evaluation
 from trainer.data.chat import Message, Renderer
+from trainer.data.message import offered, tools_of
 from trainer.data.plan import PreparedPlan
 from trainer.data.prepared import PreparedRow
 
@@ -171,7 +172,7 @@ def _messages(rules: PromptRules, row: PreparedRow, shots: Sequence[PreparedRow]
     for shot in shots:
         messages += _turns(shot)
         messages.append(Message(role="assistant", content=shot.reference))
-    return messages + _turns(row)
+    return offered([*messages, *_turns(row)], tools_of(row.prompt))
 
 
 def _turns(row: PreparedRow) -> list[Message]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.data.duplicates import Mask
+from trainer.data.message import message_text
 from trainer.data.resolve import MAX_LABELS, Choice, closed_labels, metric
 from trainer.data.split import TRAIN, Codes
 from trainer.data.spool import Spool
@@ -29,17 +30,20 @@ def answer_facts(spool: Spool, keep: Mask, codes: Codes) -> AnswerFacts:
     everywhere: Counter[str] = Counter()
     in_train: Counter[str] = Counter()
     sample: list[str] = []
+    calls = False
     rows = np.flatnonzero(keep).tolist()
     every = max(1, len(rows) // SAMPLE_ROWS)
     for number, row in enumerate(rows):
         is_open = len(everywhere) > MAX_LABELS
         if is_open and number % every:
             continue
-        answer = spool.row(row).answer["content"].strip()
+        said = spool.row(row).answer
+        answer = message_text(said).strip()
+        calls |= "tool_calls" in said
         if number % every == 0:
             sample.append(answer)
         if not is_open:
             everywhere[answer] += 1
             in_train[answer] += bool(codes[row] == TRAIN)
-    labels = closed_labels(everywhere)
+    labels = [] if calls else closed_labels(everywhere)
     return AnswerFacts(labels, {label: in_train[label] for label in labels}, metric(labels, sample))

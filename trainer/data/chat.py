@@ -97,6 +97,12 @@ class Renderer:
         """Tokens as text, without special ones."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
 
+    def answer_text(self, messages: Sequence[Message]) -> str:
+        """The last message as a model that gives this answer generates it: calls as text, too."""
+        last = self.pieces(messages, "LastCompletion")[-1]
+        ids = self._encode([last.text])[0].ids
+        return self.text(ids[: self._answer_length(ids)[0]]).strip()
+
     def prompt_text(self, messages: Sequence[Message]) -> str:
         """The text before the answer."""
         if self.template is None:
@@ -109,6 +115,8 @@ class Renderer:
         if self.template is None:
             return [Piece(prompt, answer=False), Piece(last["content"], answer=has_weight(last))]
         whole = self.template.render(messages, for_answer=False)
+        if not whole.startswith(prompt) and not last["content"].strip():
+            raise TemplateRefusal("the chat template does not show where its tool call begins")
         answer = whole[len(prompt) :] if whole.startswith(prompt) else after(whole, last["content"])
         final = Piece(answer, answer=has_weight(last))
         if train_on != "Completions":

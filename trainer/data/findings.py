@@ -8,6 +8,7 @@ import numpy as np
 from trainer.contract.outcome import DataReport
 from trainer.data.duplicates import Mask, NearPairs, Repeats
 from trainer.data.intake import Intake
+from trainer.data.message import message_text
 from trainer.data.problems import MAX_SHOWN
 from trainer.data.split import TEST, TRAIN, VALIDATION, Codes
 from trainer.data.spool import as_keys
@@ -70,8 +71,8 @@ class Findings:
             {
                 later
                 for earlier, later in self.near.pairs
-                if spool.row(earlier).answer["content"].strip()
-                == spool.row(later).answer["content"].strip()
+                if message_text(spool.row(earlier).answer).strip()
+                == message_text(spool.row(later).answer).strip()
             }
         )
 

@@ -27,6 +27,11 @@ BASE_HIDDEN = 4096
 HIDDEN_EXPONENT = {"llama": 0.781, "qwen": 0.0775}
 """Thinking Machines, "LoRA Without Regret" (2025) and tinker-cookbook, hyperparam_utils.get_lr:
 the best rate falls with hidden size to this power; measured for these two families."""
+ELSEWHERE = {
+    "hidden_size": ("n_embd", "d_model"),
+    "num_hidden_layers": ("n_layer", "n_layers", "num_layers"),
+}
+"""What GPT-2 and others of its time call them in config.json."""
 LLAMA_LIKE = ("llama", "mistral", "smollm")
 
 
@@ -133,9 +138,12 @@ def family_of(config: Mapping[str, object]) -> str:
 
 
 def value_of(config: Mapping[str, object], name: str) -> object:
-    """A value of the text model, also where a config nests it."""
+    """A value of the text model, also where a config nests it or an older family calls it else."""
     nested = config.get("text_config")
-    return config.get(name, nested.get(name) if isinstance(nested, dict) else None)
+    places = (config, nested if isinstance(nested, dict) else {})
+    names = (name, *ELSEWHERE.get(name, ()))
+    found = (place[each] for place in places for each in names if each in place)
+    return next(found, None)
 
 
 def max_new_tokens(answer_tokens: Sequence[int]) -> Choice[int]:

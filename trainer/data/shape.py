@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from trainer.contract.source import DataFields, Dataset
-from trainer.data.message import Message
+from trainer.data.message import Message, message_text, offered
 from trainer.data.problems import Fault, RowFaultError
+from trainer.data.tools import TOOLS, read_calls, read_tools
 
 ROLES = ("system", "user", "assistant", "tool", "developer")
 CHAT, COMPLETION, TEXT, PREFERENCE = "Chat", "PromptCompletion", "Text", "Preference"
@@ -126,10 +127,7 @@ class Shape:
 
     def _chat(self, row: Mapping[str, Any], faults: list[Fault]) -> list[Message]:
         column = self.fields.messages
-        if row.get("tools"):
-            faults.append(
-                Fault("tools", "has tools, which are not supported yet; remove the column")
-            )
+        tools = read_tools(row.get(TOOLS), faults)
         turns = row.get(column)
         if not isinstance(turns, list) or not turns:
             faults.append(
@@ -140,7 +138,7 @@ class Shape:
         if faults:
             return []
         faults += conversation_faults(messages, column)
-        return messages
+        return offered(messages, tools)
 
 
 def possible_formats(row: Mapping[str, Any], fields: DataFields) -> set[str]:
@@ -156,6 +154,7 @@ def read_turn(turn: object, place: str, faults: list[Fault]) -> Message:
     if not isinstance(turn, dict) or turn.get("role") not in ROLES:
         faults.append(Fault(place, f"needs a role: one of {', '.join(ROLES)}"))
         return Message(role="", content="")
+    calls = read_calls(turn.get("tool_calls"), place, faults)
     content = turn_text(turn.get("content"))
     if content is None and turn.get("tool_calls"):
         content = ""
@@ -165,8 +164,9 @@ def read_turn(turn: object, place: str, faults: list[Fault]) -> Message:
         )
     if turn.get("weight", 1) not in (0, 1, None):
         faults.append(Fault(place, "has a weight other than 0 and 1"))
-    kept = {key: value for key, value in turn.items() if value is not None}
-    return cast("Message", kept | {"content": content or ""})
+    kept = {key: value for key, value in turn.items() if value is not None and key != "tool_calls"}
+    own = {"content": content or ""} | ({"tool_calls": calls} if calls else {})
+    return cast("Message", kept | own)
 
 
 def turn_text(content: object) -> str | None:
@@ -184,7 +184,7 @@ def conversation_faults(messages: Sequence[Message], column: str) -> list[Fault]
     last = messages[-1]
     if last["role"] != "assistant":
         return [Fault(column, "ends without an answer: its last message must be the assistant's")]
-    if not last["content"].strip():
+    if not message_text(last).strip():
         return [Fault(column, "ends with an empty answer: fill it, or remove the row")]
     if not any(message["role"] == "user" for message in messages):
         return [Fault(column, "has no message of the user; there is nothing to answer")]
@@ -211,7 +211,7 @@ def as_answer(value: object) -> str | None:
 
 def prompt_text(messages: Sequence[Message]) -> str:
     """The whole prompt as one text."""
-    return "\n".join(f"{message['role']}: {message['content']}" for message in messages)
+    return "\n".join(f"{message['role']}: {message_text(message)}" for message in messages)
 
 
 def normalised(text: str) -> str:

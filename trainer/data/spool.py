@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from trainer.data.message import Message
+from trainer.data.message import Message, as_json, message_text, tools_of
 from trainer.data.prepared import row_digest
 from trainer.data.problems import Place
 from trainer.data.shape import SourceRow, normalised, prompt_text
@@ -57,7 +57,9 @@ class Spool:
     def append(self, place: Place, row: SourceRow) -> None:
         """Add a row at the end."""
         prompt = normalised(prompt_text(row.prompt))
-        answer = row.answer["content"]
+        tools = tools_of(row.prompt)
+        prompt += f"\0{as_json(tools)}" if tools else ""
+        answer = message_text(row.answer)
         self.files.append(place.file)
         self.lines.append(place.line)
         self.groups.append(key_of("group", normalised(row.group)))

@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from types import FrameType
 from typing import Any
@@ -15,13 +15,15 @@ from typing import Any
 from jinja2 import Template, TemplateError
 from transformers.utils.chat_template_utils import _compile_jinja_template
 
-from trainer.data.message import Message
+from trainer.data.message import Message, offered, tools_of, without_tools
 
 RENDER_LIMIT_S = 10.0
 """A template is somebody else's program; ours renders in well under a millisecond."""
 
 SYSTEM_PROBE = "tunekeeper-system-probe"
 USER_PROBE = "tunekeeper-user-probe"
+TOOL_PROBE = "tunekeeper_tool_probe"
+NO_PARAMETERS = {"type": "object", "properties": {}}
 
 
 class TemplateRefusal(Exception):  # noqa: N818 - it says what happened: the template refused
@@ -35,6 +37,8 @@ class ChatTemplate:
     template: Template
     variables: Mapping[str, Any]
     takes_system: bool = True
+    takes_tools: bool = True
+    takes_calls: bool = True
 
     def render(self, messages: Sequence[Message], *, for_answer: bool) -> str:
         """The conversation as text; ``for_answer`` opens the assistant's turn.
@@ -42,12 +46,14 @@ class ChatTemplate:
         Raises:
             TemplateRefusal: the template does not take these messages, or does not end.
         """
-        turns = messages if self.takes_system else fold_system(messages)
+        tools = tools_of(messages)
+        turns = [without_tools(each) for each in messages]
+        turns = turns if self.takes_system else fold_system(turns)
         try:
             with time_limit(RENDER_LIMIT_S):
                 return self.template.render(
                     messages=turns,
-                    tools=None,
+                    tools=tools,
                     documents=None,
                     add_generation_prompt=for_answer,
                     **self.variables,
@@ -75,7 +81,38 @@ def compile_template(
         "enable_thinking": False,
     }
     compiled = ChatTemplate(template, variables)
-    return ChatTemplate(template, variables, takes_system=has_system(compiled))
+    return replace(
+        compiled,
+        takes_system=has_system(compiled),
+        takes_tools=has_tools(compiled),
+        takes_calls=has_calls(compiled),
+    )
+
+
+def has_tools(template: ChatTemplate) -> bool:
+    """Whether the functions on offer are told to the model."""
+    function = {"name": TOOL_PROBE, "description": "?", "parameters": NO_PARAMETERS}
+    asked = [Message(role="user", content=USER_PROBE)]
+    return _shows(template, offered(asked, [{"type": "function", "function": function}]))
+
+
+def has_calls(template: ChatTemplate) -> bool:
+    """Whether an answer that only calls a function says so."""
+    call = {"type": "function", "function": {"name": TOOL_PROBE, "arguments": {}}}
+    return _shows(
+        template,
+        [
+            Message(role="user", content=USER_PROBE),
+            Message(role="assistant", content="", tool_calls=[call]),
+        ],
+    )
+
+
+def _shows(template: ChatTemplate, messages: Sequence[Message]) -> bool:
+    try:
+        return TOOL_PROBE in template.render(messages, for_answer=False)
+    except TemplateRefusal:
+        return False
 
 
 def has_system(template: ChatTemplate) -> bool:
@@ -90,7 +127,7 @@ def has_system(template: ChatTemplate) -> bool:
         return False
 
 
-def fold_system(messages: Sequence[Message]) -> Sequence[Message]:
+def fold_system(messages: list[Message]) -> list[Message]:
     """The system text in front of the first user message."""
     if not messages or messages[0]["role"] != "system":
         return messages

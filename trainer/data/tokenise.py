@@ -9,13 +9,14 @@ import numpy as np
 
 from trainer.data.chat import RenderedRow, Renderer, TemplateRefusal, TrainOn
 from trainer.data.duplicates import Mask
-from trainer.data.message import Message
+from trainer.data.message import Message, offered, tools_of
 from trainer.data.prepared import SPLITS, PreparedRow, RowWriter
 from trainer.data.problems import Fault, Problems
 from trainer.data.split import TRAIN, Codes
 from trainer.data.spool import Spool, SpooledRow
 
 BATCH_ROWS = 128
+NOT_SHOWN = "which the chat template of the base model leaves out"
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,39 @@ class Rendering:
         if self.labels and not all(label in text for label in self.labels):
             text = "\n\n".join(part for part in (text, label_text(self.labels)) if part)
         system = [Message(role="system", content=text)] if text else []
-        return [*system, *messages[len(own) :]]
+        return offered([*system, *messages[len(own) :]], tools_of(messages))
 
     def rows(self, conversations: Sequence[Sequence[Message]]) -> list[RenderedRow | Fault]:
         """Each conversation as tokens, or why it cannot be learnt from."""
+        unfit = [self._unfit(messages) for messages in conversations]
+        pairs = zip(conversations, unfit, strict=True)
+        found = iter(self._rendered([messages for messages, fault in pairs if fault is None]))
+        return [next(found) if fault is None else fault for fault in unfit]
+
+    def reference(self, prompt: Sequence[Message], answer: Message) -> str:
+        """The answer to meet, as text: what a model would have to generate."""
+        if "tool_calls" not in answer:
+            return answer["content"]
+        return self.renderer.answer_text([*prompt, answer])
+
+    def _unfit(self, messages: Sequence[Message]) -> Fault | None:
+        """What the template would leave out without a word."""
+        template = self.renderer.template
+        if tools_of(messages) and not (template and template.takes_tools):
+            return Fault("tools", f"has tools, {NOT_SHOWN}; remove the column")
+        has_calls = any("tool_calls" in each for each in messages)
+        if has_calls and not (template and template.takes_calls):
+            return Fault("", f"has tool calls, {NOT_SHOWN}; write them as content")
+        return None
+
+    def _rendered(self, conversations: Sequence[Sequence[Message]]) -> list[RenderedRow | Fault]:
         try:
             found = self.renderer.rows(
                 conversations, train_on=self.train_on, max_tokens=self.max_tokens
             )
         except TemplateRefusal as error:
             if len(conversations) > 1:
-                return [one for each in conversations for one in self.rows([each])]
+                return [one for each in conversations for one in self._rendered([each])]
             return [Fault("", f"{error}; change the row's roles or order, or remove it"[:300])]
         return [row if supervised_count(row) else self._unsupervised(row) for row in found]
 
@@ -123,7 +146,13 @@ def tokenise(
             counts.add(rendered, is_train=code == TRAIN)
             group = f"{spool.groups[row.index]:016x}"
             writers[SPLITS[code]].append(
-                as_prepared(row, prompt, rendered, row.id or names[row.index], group)
+                as_prepared(
+                    prompt,
+                    rendered,
+                    name=row.id or names[row.index],
+                    group=group,
+                    reference=rendering.reference(prompt, row.answer),
+                )
             )
         on_rows(len(batch))
     for name, writer in writers.items():
@@ -151,14 +180,14 @@ def row_names(spool: Spool) -> list[str]:
 
 
 def as_prepared(
-    row: SpooledRow, prompt: Sequence[Message], rendered: RenderedRow, name: str, group: str
+    prompt: Sequence[Message], rendered: RenderedRow, *, name: str, group: str, reference: str
 ) -> PreparedRow:
     """A row as train and judge read it."""
     return PreparedRow(
         id=name,
         group=group,
         prompt=prompt,
-        reference=row.answer["content"],
+        reference=reference,
         input_ids=np.asarray(rendered.input_ids, np.int32),
         spans=rendered.spans,
     )

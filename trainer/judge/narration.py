@@ -49,6 +49,7 @@ def report(
         resolved=plan.resolved,
         base=plan.base,
         adapter_uri=adapter_uri,
+        merged_uri=merged_uri(run, adapter_uri),
         method=f"{request.spec.method} with {request.spec.lora.variant}" if training else "",
         losses=list(run.losses),
         changed=changed_answers(evidence),
@@ -74,6 +75,13 @@ def adapter_uri(store: Store, run: RunRecord) -> str:
     if run.trained is None:
         return ""
     return f"{store.uri}/{layout.epoch(run.trained.run_id, run.trained.epoch, 'adapter')}"
+
+
+def merged_uri(run: RunRecord, adapter_uri: str) -> str:
+    """Where the merged model lies; empty if there is none."""
+    if run.trained is None or run.answered.merged is None:
+        return ""
+    return adapter_uri.removesuffix(f"e{run.trained.epoch}/adapter") + run.answered.merged
 
 
 def changed_answers(evidence: Evidence) -> list[ChangedAnswer]:

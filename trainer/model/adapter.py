@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from trainer.contract.failures import FailureClass
 from trainer.contract.spec import Lora
 from trainer.errors import StageError
-from trainer.model.targets import resolve_targets
+from trainer.model.targets import has_transposed_layers, resolve_targets
 from trainer.store.manifest import BaseBinding
 
 WEIGHTS = "adapter_model.safetensors"
@@ -38,6 +38,7 @@ def attach(model: PreTrainedModel, lora: Lora, seed: int) -> PeftModel:
         lora_alpha=lora.alpha,
         lora_dropout=float(lora.dropout),
         target_modules=resolve_targets(model, lora.target_modules),
+        fan_in_fan_out=has_transposed_layers(model),
         use_rslora=lora.variant == "RSLoRA",
         use_dora=lora.variant == "DoRA",
         bias="none",

@@ -44,7 +44,8 @@ def load_base(directory: Path, *, precision: str, device: str) -> PreTrainedMode
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,
-        attn_implementation="sdpa",
+        # No attention is named: transformers takes SDPA, or its own where SDPA cannot do what the
+        # family needs (Gemma 2 caps its scores). Asked for SDPA by name, it would refuse those.
     )
     model.requires_grad_(requires_grad=False)
     model.eval()  # type: ignore[no-untyped-call]

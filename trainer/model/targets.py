@@ -35,13 +35,18 @@ def resolve_targets(model: PreTrainedModel, wanted: Sequence[str]) -> str | list
 
 
 def linear_names(model: PreTrainedModel) -> list[str]:
-    """Full names of the linear layers but the output head."""
+    """Full names of the linear layers but the output head; an adapter on them is none of them."""
     head = output_layer(model)
     return [
-        name
+        name.removesuffix(".base_layer")
         for name, module in model.named_modules()
-        if isinstance(module, nn.Linear | Conv1D) and module is not head
+        if isinstance(module, nn.Linear | Conv1D) and module is not head and ".lora_" not in name
     ]
+
+
+def has_transposed_layers(model: PreTrainedModel) -> bool:
+    """Whether the model keeps its matrices as (in, out), as GPT-2 does; peft warns if not told."""
+    return any(isinstance(module, Conv1D) for module in model.modules())
 
 
 def _matches(full: str, name: str) -> bool:
@@ -62,8 +67,8 @@ def _check_experts(model: PreTrainedModel) -> None:
     if fused is not None:
         message = (
             f"spec.lora.targetModules: {ALL_LINEAR} would skip the fused expert weights "
-            f"({fused} and the like), which are no linear layers; name the modules to adapt, "
-            "for example [q_proj, k_proj, v_proj, o_proj]"
+            f"({fused} and the like), which are no linear layers; name the modules to adapt out "
+            f"of: {', '.join(_last_names(linear_names(model))[:20])}"
         )
         raise StageError(FailureClass.INVALID_SPEC, message)
 
@@ -81,8 +86,12 @@ def _is_stack(tensor: torch.Tensor) -> bool:
     return tensor.dim() > _MATRIX_DIMENSIONS and min(tensor.shape) > 1
 
 
+def _last_names(linear: Sequence[str]) -> list[str]:
+    return sorted({full.rpartition(".")[2] for full in linear})
+
+
 def _unknown_message(name: str, linear: Sequence[str]) -> str:
-    known = sorted({full.rpartition(".")[2] for full in linear})
+    known = _last_names(linear)
     close = get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
     return (

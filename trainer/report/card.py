@@ -12,6 +12,7 @@ from trainer.contract.verdict import Judgement
 from trainer.data.plan import PreparedPlan
 from trainer.report import metadata
 from trainer.report.names import VERDICTS, arm_name
+from trainer.report.serving import serving
 from trainer.report.units import count, duration, nats, percent, percentage, size, with_unit
 from trainer.store.manifest import Lineage, TrainingSummary
 
@@ -101,6 +102,7 @@ model = PeftModel.from_pretrained(base, "path/to/this/folder")
 ```
 {_instruction(request)}
 peft does not check the base; compare it with the digests below, which are also in `base.json`.
+{serving(request.spec.lora)}
 """
 
 

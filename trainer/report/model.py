@@ -48,6 +48,7 @@ class Report(Wire):
     resolved: list[ResolvedValue]
     base: BaseBinding
     adapter_uri: str = Field(default="", alias="adapterURI", description="Empty: none was trained.")
+    merged_uri: str = Field(default="", alias="mergedURI", description="Empty: none was wanted.")
     method: str = ""
     losses: list[LossPoint] = Field(default=[])
     changed: list[ChangedAnswer] = Field(default=[], description="Most changed first, at most 10.")

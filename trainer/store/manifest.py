@@ -108,6 +108,9 @@ class AnswersManifest(Wire):
     files: dict[str, str] = Field(description="Key relative to the run -> sha256.")
     answers: str = Field(description="Key of the JSON lines of ArmAnswer, relative to the run.")
     forgetting: str | None = Field(default=None, description="Key of ForgettingLosses.")
+    merged: str | None = Field(
+        default=None, description="Folder of the merged model, relative to the run; None: none."
+    )
     gpu_seconds: float = 0
     wall_seconds: float = 0
     lineage: Lineage | None = Field(default=None, description="None: an older release wrote it.")

@@ -17,7 +17,6 @@ class Batch:
 
     input_ids: Tensor
     position_ids: Tensor
-    attention_mask: Tensor | None
     segments: Segments | None
     sources: Tensor
     """Places whose hidden state predicts a token that carries loss."""
@@ -32,7 +31,6 @@ class Batch:
             self,
             input_ids=self.input_ids.to(device),
             position_ids=self.position_ids.to(device),
-            attention_mask=None if self.attention_mask is None else self.attention_mask.to(device),
             segments=None if self.segments is None else self.segments.to(device),
             sources=self.sources.to(device),
             targets=self.targets.to(device),
@@ -56,19 +54,20 @@ def pack(documents: Sequence[Document], prefix: int = 0) -> Batch:
 
 
 def pad(documents: Sequence[Document]) -> Batch:
-    """One row each, padded at the end; the mask hides the padding, whatever its token."""
+    """One row each, padded at the end, whatever the padding's token: no earlier token sees it.
+
+    So it needs no mask. One would leave padding that sees nothing at all, and in float64 Gemma's
+    attention makes NaN of that.
+    """
     longest = max(len(each) for each in documents)
     tokens = np.zeros((len(documents), longest), dtype=np.int64)
-    mask = np.zeros_like(tokens)
     for row, each in enumerate(documents):
         tokens[row, : len(each)] = each.tokens
-        mask[row, : len(each)] = 1
     return _batch(
         documents,
         [row * longest - 1 for row in range(len(documents))],
         input_ids=tokens,
         position_ids=np.broadcast_to(np.arange(longest), tokens.shape).copy(),
-        attention_mask=mask,
     )
 
 
@@ -78,7 +77,6 @@ def _batch(
     *,
     input_ids: np.ndarray,
     position_ids: np.ndarray,
-    attention_mask: np.ndarray | None = None,
     segments: Segments | None = None,
 ) -> Batch:
     """``shifts`` lead from a document's place of a target to the flat place that predicts it."""
@@ -88,7 +86,6 @@ def _batch(
     return Batch(
         input_ids=torch.from_numpy(input_ids),
         position_ids=torch.from_numpy(position_ids),
-        attention_mask=None if attention_mask is None else torch.from_numpy(attention_mask),
         segments=segments,
         sources=torch.from_numpy(sources),
         targets=torch.from_numpy(targets),

@@ -80,7 +80,6 @@ def hidden_at_sources(model: PreTrainedModel, batch: Batch) -> Tensor:
         output = decoder(model)(
             input_ids=batch.input_ids,
             position_ids=batch.position_ids,
-            attention_mask=batch.attention_mask,
             use_cache=False,
             **extra,
         )

@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from peft import PeftModel
+
 from trainer.contract.base import Wire
 from trainer.contract.request import StageRequest
 from trainer.data.plan import PreparedPlan
 from trainer.data.prepared import PLAN
 from trainer.model.adapter import FILES, adapter_digest
+from trainer.model.merge import write_merged
+from trainer.pulse import beat
 from trainer.report.card import model_card
 from trainer.store import layout
 from trainer.store.base import MissingError, Store
-from trainer.store.checked import download_checked, read_manifest, sha256_file
+from trainer.store.checked import download_checked, read_document, read_manifest, sha256_file
 from trainer.store.fence import Claim
 from trainer.store.manifest import (
     AnswersManifest,
@@ -29,6 +33,15 @@ from trainer.store.manifest import (
 from trainer.train.checkpoint import remove_checkpoints
 from trainer.train.lineage import lineage_of
 from trainer.train.run import Trained
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A merged model in the store; keys are relative to the run."""
+
+    folder: str
+    files: dict[str, str]
+    """Key -> sha256."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,29 @@ def adapter(to: Publication, trained: Trained) -> RunManifest:
     return manifest
 
 
+def merged(to: Publication, model: PeftModel, base: Path) -> Merged:
+    """Store the merged model; its files are vouched for with the answers, as they can be later."""
+    folder = layout.epoch(to.request.run_id, to.claim.epoch, "merged")
+    folder = folder.removeprefix(layout.run(to.request.run_id))
+    files = {}
+    for path in write_merged(model, base, to.work / "merged"):
+        beat()
+        key, sha = to.upload(path, f"merged/{path.name}")
+        files[key] = sha
+    return Merged(folder, files)
+
+
+def merged_before(store: Store, run_id: str, adapter_digest: str) -> Merged | None:
+    """The same model as other answers of this run vouch for it; None: they do not."""
+    for entry in store.list(layout.run(run_id, "generations/")):
+        found = read_document(store, entry.key, AnswersManifest)
+        if found and found.merged and found.adapter_digest == adapter_digest:
+            own = f"{found.merged}/"
+            files = {key: sha for key, sha in found.files.items() if key.startswith(own)}
+            return Merged(found.merged, files)
+    return None
+
+
 def outlived(before: RunManifest | None) -> list[EarlierAdapter]:
     """The partial adapters that the run had; the pointer may still name one of them."""
     if before is None or before.partial is None:
@@ -112,6 +148,8 @@ def answers(
     adapter_digest: str | None,
     losses: ForgettingLosses | None,
     wall_s: float,
+    *,
+    merged: Merged | None = None,
 ) -> None:
     """Publish the answers of all arms under the request's generation settings."""
     run_id, generation = to.request.run_id, to.request.generation_hash
@@ -127,7 +165,8 @@ def answers(
         epoch=to.claim.epoch,
         adapter_digest=adapter_digest,
         not_needed=adapter_digest is None,
-        files=dict(names),
+        files=dict(names) | (merged.files if merged else {}),
+        merged=merged.folder if merged else None,
         answers=names[0][0],
         forgetting=names[1][0] if losses is not None else None,
         gpu_seconds=wall_s * to.request.spec.gpus,

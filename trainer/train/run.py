@@ -17,6 +17,8 @@ from trainer.contract.verdict import OverfittingResult
 from trainer.data.plan import PreparedPlan
 from trainer.errors import StageError
 from trainer.model.adapter import base_of, save_adapter
+from trainer.model.servable import check_servable
+from trainer.model.targets import linear_names
 from trainer.progress import ProgressTracker
 from trainer.store.base import Store
 from trainer.store.manifest import BaseBinding, TrainingSummary
@@ -260,6 +262,7 @@ def _leave(
     summary = _summary(training, gpus).model_copy(update={"partial": partial})
     if training.ranks.is_first:
         save_adapter(training.model, adapter_dir, io.binding)
+        check_servable(adapter_dir, linear_names(base_of(training.model)))
         metrics_path.write_bytes(training.metrics)
     return Trained(adapter_dir, metrics_path, summary, notes)
 

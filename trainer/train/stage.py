@@ -34,6 +34,7 @@ from trainer.errors import StageError
 from trainer.judge.gate import not_needed
 from trainer.model.adapter import attach, base_of, load_adapter
 from trainer.model.load import load_base, pick_device, pick_precision
+from trainer.model.merge import check_mergeable
 from trainer.model.threads import pick_threads
 from trainer.pulse import PULSE
 from trainer.sources.base import ResolvedModel
@@ -101,7 +102,9 @@ def train_with(ranks: Ranks, ctx: StageContext, device: str) -> StageResult:
     answers[TUNED] = answer_arm(TUNED, base_of(model), bench.examination, adapter_digest=digest)
     if ranks.is_first:  # a text of a minute: the others would wait for it or end, and so they end
         losses = forgetting_of(bench, model)
-        publish.answers(publication(bench), answers, digest, losses, seconds_since(started_s))
+        merged = merged_of(bench, model, digest)
+        wall_s = seconds_since(started_s)
+        publish.answers(publication(bench), answers, digest, losses, wall_s, merged=merged)
     return result(bench, manifest, seconds_since(started_s))
 
 
@@ -128,6 +131,8 @@ def open_bench(ctx: StageContext, ranks: Ranks, device: str, *, trained: bool) -
     precision = pick_precision(request.spec.training.precision, device)
     with PULSE.silent("loading the base model"):
         model = load_base(base.path, precision=precision, device=device)
+    if request.spec.output.merged:
+        check_mergeable(model)
     examination = replace(examine(ctx, prepared, renderer, model, claim), peers=ranks)
     return Bench(ctx, ranks, claim, prepared, base, renderer, model, examination)
 
@@ -278,6 +283,16 @@ def forgetting_of(bench: Bench, model: PeftModel) -> ForgettingLosses:
         progress=bench.ctx.progress,
         stop=bench.ctx.stop,
     )
+
+
+def merged_of(bench: Bench, model: PeftModel, digest: str) -> publish.Merged | None:
+    """The merged model, where the job wants one; ``model`` is used up."""
+    ctx = bench.ctx
+    if not ctx.request.spec.output.merged:
+        return None
+    before = publish.merged_before(ctx.store, ctx.request.run_id, digest)
+    with PULSE.silent("merging the adapter"):
+        return before or publish.merged(publication(bench), model, bench.base.path)
 
 
 def general_text(ctx: StageContext) -> forgetting.GeneralText:

@@ -31,6 +31,7 @@ class ShownReport(BaseModel):
     resolved: list[ResolvedValue] = []
     base: ShownBase = Field(default_factory=ShownBase)
     adapter_uri: str = Field(default="", alias="adapterURI")
+    merged_uri: str = Field(default="", alias="mergedURI")
     cost: Cost = Field(default_factory=Cost)
     peak_memory_bytes: int = 0
     trainable_parameters: int = 0

@@ -168,7 +168,11 @@ def cost_fact(report: ShownReport) -> str:
 
 def copyable_lines(report: ShownReport) -> Iterator[Text]:
     """The places of the results, and the Python that uses the adapter."""
-    places = (("adapter", report.adapter_uri), ("report", report.judgement.report_uri))
+    places = (
+        ("adapter", report.adapter_uri),
+        ("merged model", report.merged_uri),
+        ("report", report.judgement.report_uri),
+    )
     for name, uri in places:
         if uri:
             yield Text(f"{name}: ", style="dim").append(figures.local_path(uri), style="not dim")

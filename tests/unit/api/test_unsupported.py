@@ -18,7 +18,6 @@ ASKED = [
     ({"evaluation": {"metric": "Grader"}}, "spec.evaluation.metric"),
     ({"evaluation": {"grader": {"command": ["x"]}}}, "spec.evaluation.grader"),
     ({"retrain": {"warmStart": "Adapter"}}, "spec.retrain.warmStart"),
-    ({"output": {"uri": "file:///o", "merged": True}}, "spec.output.merged"),
     ({"compute": {"nodes": 2}}, "spec.compute.nodes"),
 ]
 
@@ -36,6 +35,7 @@ def test_every_row_of_the_table_is_tried_here():
 
 PASSING = [
     pytest.param({"compute": {"nodes": 1}, "budget": {"pricePerGpuHour": "2.50"}}, id="defaults"),
+    pytest.param({"output": {"uri": "file:///o", "merged": True}}, id="a merged model"),
     pytest.param({"dataset": {"train": S3, "test": S3}, "output": S3}, id="an object store"),
     pytest.param({"baseModel": {"s3": S3}}, id="a model in an object store"),
     pytest.param({"baseModel": {"git": {"url": "https://acme.dev/m"}}}, id="a model in Git"),

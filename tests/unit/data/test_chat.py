@@ -1,12 +1,13 @@
 """What is supervised is the answer and its end, no more and no less."""
 
+import json
 import time
 
 import pytest
 from builders.tiny_model import CHAT_TEMPLATE, make_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from trainer.data import template as engine
@@ -167,6 +168,50 @@ def test_there_is_one_bos(renderer_of):
     bos = renderer.tokenizer.bos_token_id
     assert row.input_ids[0] == bos
     assert row.input_ids.count(bos) == 1 + 2  # this tokenizer opens every turn with it, too
+
+
+def test_plain_text_has_the_one_bos_that_the_tokenizer_puts(base):
+    directory = make_tokenizer(base / "bos", chat_template=False)
+    path = directory / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(path))
+    pair = [("<|im_start|>", tokenizer.token_to_id("<|im_start|>"))]
+    tokenizer.post_processor = processors.TemplateProcessing("<|im_start|> $A", None, pair)
+    tokenizer.save(str(path))
+    renderer = load_renderer(directory, template_date=DATE)
+    row = row_of(renderer, TWO_TURNS[:2])
+    assert row.input_ids[0] == pair[0][1]
+    assert row.input_ids.count(pair[0][1]) == 1
+    assert row.input_ids[: row.spans[0][0]] == renderer.prompt_ids(TWO_TURNS[:1])
+
+
+def test_the_end_of_turn_is_learnt_where_the_padding_token_is_the_same(base):
+    directory = make_tokenizer(base / "pad-is-end", chat_template=True)
+    path = directory / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pad_token": "<|im_end|>"}))
+    renderer = load_renderer(directory, template_date=DATE)
+    assert renderer.tokenizer.pad_token_id == renderer.tokenizer.eos_token_id == renderer.end_id
+    row = row_of(renderer, TWO_TURNS)
+    assert [row.input_ids[end - 1] for _, end in row.spans] == [renderer.end_id] * 2
+
+
+MARKED = CHAT_TEMPLATE.replace(
+    "{{ message['content'] }}<|im_end|>\n",
+    "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] }}<|im_end|>"
+    "{% endgeneration %}{{ '\\n' }}{% else %}{{ message['content'] }}<|im_end|>\n{% endif %}",
+)
+
+
+def test_what_is_learnt_does_not_depend_on_marks_in_the_template(renderer_of):
+    assert "generation %}" not in CHAT_TEMPLATE
+    assert MARKED != CHAT_TEMPLATE
+    assert row_of(renderer_of(MARKED), TWO_TURNS) == row_of(renderer_of(), TWO_TURNS)
+
+
+@pytest.mark.parametrize("template", [CHAT_TEMPLATE, THINKING, NO_SYSTEM, NO_END, BOS])
+def test_neither_nothing_nor_everything_is_learnt(renderer_of, template):
+    for train_on in ("Completions", "LastCompletion"):
+        row = row_of(renderer_of(template), TWO_TURNS, train_on=train_on)
+        assert 0 < sum(end - start for start, end in row.spans) < len(row.input_ids) / 2
 
 
 def test_the_end_of_turn_stops_generation_though_it_is_not_eos(base):

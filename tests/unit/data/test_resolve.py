@@ -44,6 +44,9 @@ RATES = [
     pytest.param({"model_type": "llama", "hidden_size": 4096}, {}, "DPO", 2e-5, id="DPO"),
     pytest.param({}, {}, "SFT", 2e-4, id="no width known"),
     pytest.param(
+        {"model_type": "gpt2", "n_embd": 768}, {}, "SFT", 2.3e-4, id="GPT-2's name for it"
+    ),
+    pytest.param(
         {"model_type": "llama", "text_config": {"hidden_size": 4096}}, {}, "SFT", 2e-4, id="nested"
     ),
     pytest.param(

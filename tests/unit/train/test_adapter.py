@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from builders.architectures import make_family
 from builders.tiny_weights import make_model
 from builders.training import a_binding, prepared_rows
 from peft import PeftModel
@@ -64,6 +65,7 @@ def test_its_config_names_the_base_and_its_revision(saved):
 OTHER_BASES = [
     pytest.param({"contentDigest": "sha256:" + "1" * 64}, "content digest", id="other weights"),
     pytest.param({"vocabularySize": 129}, "vocabulary size is 129, not 128", id="vocabulary"),
+    pytest.param({"configSha256": "x"}, r"config\.json", id="another config"),
     pytest.param({"tokenizerSha256": "x"}, "tokenizer", id="another tokenizer"),
     pytest.param({"templateSha256": "x"}, "chat template", id="another template"),
 ]
@@ -112,9 +114,26 @@ def test_wrong_targets_are_refused(base, targets, message):
     assert caught.value.failure is FailureClass.INVALID_SPEC
 
 
-def test_named_targets_are_the_only_ones_adapted(base):
-    model = attach(base, Lora(target_modules=["q_proj", "v_proj"]), seed=1)
-    assert len(trainable(model)) == 2 * 2 * 2
+TARGETS = [
+    pytest.param("Llama", ["q_proj", "v_proj"], 2 * 2, id="two names, in both layers"),
+    pytest.param("Llama", ["layers.1.self_attn.q_proj"], 1, id="one layer of one block"),
+    pytest.param("Llama", ["mlp.up_proj", "o_proj"], 2 * 2, id="a part of the path"),
+    pytest.param("GPT-2", ["c_attn"], 2, id="GPT-2's fused attention"),
+    pytest.param("GPT-2", ["c_proj"], 2 * 2, id="a name that attention and MLP share"),
+    pytest.param("Gemma 2", ["gate_proj", "down_proj"], 2 * 2, id="Gemma's MLP"),
+]
+
+
+@pytest.mark.parametrize(("family", "targets", "count"), TARGETS)
+def test_named_targets_are_the_only_ones_adapted(tmp_path, family, targets, count):
+    base = load_base(make_family(tmp_path, family), precision="FP32", device="cpu")
+    model = attach(base, Lora(rank=2, target_modules=targets), seed=1)
+    names = {name.rpartition(".lora_")[0] for name in trainable(model)}
+    assert len(names) == count
+    assert all(any(name.endswith(f".{each}") for each in targets) for name in names)
+    save_adapter(model, tmp_path / "adapter", a_binding())
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert config["target_modules"] == sorted(targets)
 
 
 def test_all_linear_is_refused_where_it_would_skip_fused_experts(tmp_path):
@@ -129,7 +148,7 @@ def test_all_linear_is_refused_where_it_would_skip_fused_experts(tmp_path):
     )
     make_model(tmp_path, config)
     model = load_base(tmp_path, precision="FP32", device="cpu")
-    with pytest.raises(StageError, match="fused expert weights"):
+    with pytest.raises(StageError, match=r"fused expert weights.* out of: .*q_proj"):
         attach(model, Lora(), seed=1)
     attach(model, Lora(target_modules=["q_proj"]), seed=1)
 

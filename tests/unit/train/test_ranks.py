@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders.architectures import FAMILIES, folder_name, make_family
 from builders.rank_cases import WINDOWS, run
 from builders.tiny_weights import make_model
 from safetensors.torch import load_file
@@ -38,10 +39,16 @@ class Left:
         return int(self.figures()[case]["micro"])
 
 
+def make_models(folder: Path) -> None:
+    make_model(folder / "base")
+    for family in FAMILIES:
+        make_family(folder / "families", family)
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> Left:
     folder = tmp_path_factory.mktemp("alone")
-    make_model(folder / "base")
+    make_models(folder)
     run(folder, ALONE)
     return Left(folder)
 
@@ -49,7 +56,7 @@ def alone(tmp_path_factory) -> Left:
 @pytest.fixture(scope="module")
 def both(tmp_path_factory) -> tuple[Left, Left]:
     folder = tmp_path_factory.mktemp("both")
-    make_model(folder / "base")
+    make_models(folder)
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=0"]
     program = ["-m", "builders.rank_cases", str(folder)]
     environ = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
@@ -87,6 +94,15 @@ def test_two_ranks_have_the_gradients_and_the_adapter_of_one(alone, both, way):
     }
     assert difference(reference, alone.tensors(way)) < EXACT
     assert difference(reference, both[0].tensors(way)) < EXACT
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_two_ranks_train_every_family_as_one_does(alone, both, family):
+    case = folder_name(family)
+    assert difference(alone.tensors(case), both[0].tensors(case)) < EXACT
+    assert both[1].figures()[case]["losses"] == pytest.approx(
+        alone.figures()[case]["losses"], rel=EXACT
+    )
 
 
 @pytest.mark.parametrize("way", WAYS)
