@@ -29,7 +29,7 @@ STDERR_BYTES = 16 << 20
 """More than that is no log; it is drained as it comes, so that nobody waits for a full pipe."""
 STDERR_KEPT = 16 << 10
 LINGER_S = 1.0
-"""For pipes that a process which left the group still holds."""
+"""After its end, for pipes that a process which it left behind still holds."""
 
 
 class Bound(Enum):
@@ -123,7 +123,6 @@ def _follow(
             raise StageError(FailureClass.INTERRUPTED, message)
         if process.poll() is not None:
             left_at = clock() if left_at is None else left_at
-            end_group(process.pid)  # what it left behind holds the pipes open
             if clock() - left_at >= LINGER_S:
                 break
     return _broken(pipes, bounds, is_late=False)
