@@ -1,5 +1,6 @@
 """Answers are graded once, by a grader that says the same of the same answers."""
 
+import json
 import threading
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +18,7 @@ from trainer.contract.failures import FailureClass
 from trainer.errors import FencedError, StageError
 from trainer.progress import ProgressTracker
 from trainer.store.file import FileStore
+from trainer.train.work import graded
 
 GENERATION = "sha256:" + "ab" * 32
 ADAPTER = "sha256:" + "cd" * 32
@@ -213,8 +215,8 @@ class Peer:
 
 def test_of_several_processes_the_first_one_grades_and_all_have_the_grades(examine):
     first, second = Counting(), Counting()
-    graded = free_answers("NearestRow", replace(examine(first), peers=Peer(0)))
-    assert free_answers("NearestRow", replace(examine(second), peers=Peer(1))) == graded
+    found = free_answers("NearestRow", replace(examine(first), peers=Peer(0)))
+    assert free_answers("NearestRow", replace(examine(second), peers=Peer(1))) == found
     assert (first.count, second.count) == (7, 0)
 
 
@@ -227,3 +229,20 @@ def test_grades_that_the_first_process_did_not_leave_are_asked_for_again(examine
 def the_answer(name, text):
     [row] = [one for one in sample(TEST) if one.id == name]
     return row.model_copy(update={"arm": "ZeroShot", "answer": text})
+
+
+def test_an_answer_without_flags_is_written_as_it_always_was():
+    line = sample(TEST)[0].model_dump_json()
+    assert list(json.loads(line)) == ["arm", "id", "answer", "score", "finish", "tokens"]
+
+
+def test_the_stage_plans_to_grade_after_each_arm_and_to_try_the_grader_first():
+    parts = [("NearestRow", "answers", 1.0), ("training", "steps", 9.0), ("Tuned", "answers", 5.0)]
+    assert list(graded(parts, 2.0)) == [
+        ("GraderSample", "answers", 1.0),
+        parts[0],
+        ("grade NearestRow", "answers", 2.0),
+        parts[1],
+        parts[2],
+        ("grade Tuned", "answers", 2.0),
+    ]
