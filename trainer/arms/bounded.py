@@ -84,7 +84,7 @@ def run_bounded(
         stderr=subprocess.PIPE,
         cwd=cwd,
         env=dict(environ),
-        start_new_session=True,  # a group of its own, to be ended as a whole
+        process_group=0,  # of its own, to be ended as a whole; the session stays the stage's
         bufsize=0,
     )
     with contextlib.closing(_Pipes(process, given)) as pipes:

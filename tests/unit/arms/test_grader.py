@@ -201,10 +201,12 @@ def test_a_grader_that_hangs_is_ended_with_all_that_it_started(tmp_path):
     wait_until(lambda: is_gone(child), "its child to be gone")
 
 
-def test_a_grader_that_hangs_without_reading_is_ended_too(tmp_path):
-    grader = a_grader(
-        tmp_path, command=program("import time", "time.sleep(600)", reads=False), limit_s=1
-    )
+@pytest.mark.parametrize(
+    "reading", ["pass", "os.read(0, 8192)"], ids=["nothing", "less than was written"]
+)
+def test_a_grader_that_hangs_and_has_not_read_it_all_is_ended_too(tmp_path, reading):
+    command = program("import os, time", reading, "time.sleep(600)", reads=False)
+    grader = a_grader(tmp_path, command=command, limit_s=1)
     with pytest.raises(StageError, match="did not end within 1 s"):
         grader.grade(questions("x" * 300_000))
 
