@@ -32,6 +32,7 @@ from controller.local.lineage import (
     fetch_verification,
     read_target,
 )
+from controller.local.programs import missing_programs
 from controller.local.reports import fetch_report
 from controller.local.session import Session
 from controller.local.statusfile import StatusFile
@@ -98,6 +99,9 @@ def run(
 ) -> None:
     """Look at the base models of FILE, then run its jobs on this machine, one after the other."""
     jobs = opened(file, needs_job=False)
+    missing = [str(problem) for problem in missing_programs(file, jobs.jobs)]
+    if missing:
+        raise typer.Exit(complain(missing, Exit.USERS))
     session = a_session(jobs)
     session.status_file = StatusFile(output_status) if output_status else None
     out = Console(stderr=as_json)
@@ -127,6 +131,8 @@ def check(file: JobFileArgument, as_json: JsonOption = False) -> None:
     ends = session.run(jobs.jobs)
     for end in ends:
         show_check(out, Console(stderr=True), end)
+    for problem in missing_programs(file, jobs.jobs):  # a cluster's image may have it
+        Console(stderr=True).print(Text(f"note: {problem}"), soft_wrap=True)
     if as_json:
         print_json(documents(ends, bases))
     raise typer.Exit(int(worst([end.code for end in ends])))

@@ -2,7 +2,8 @@
 
 No file is read here: the caller brings the text, and the directory that relative places in it
 are relative to. What passes is what an API server takes, with two differences: this release's
-missing features are refused by name, and ``file://./x`` may stand for a place beside the file.
+missing features are refused by name, and ``file://./x`` may stand for a place beside the file,
+``./x`` in a grader's command too.
 """
 
 import json

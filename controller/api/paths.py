@@ -14,19 +14,30 @@ def dotted(path: Sequence[str | int]) -> str:
 
 
 def absolute(value: Any, base: str, name: str = "") -> Any:  # noqa: ANN401 - any JSON value
-    """The spec with places beside the file spelled as absolute ones."""
+    """The spec with places beside the file spelled as absolute ones.
+
+    These are model directories, ``file://./x``, and ``./x`` in a grader's command.
+    """
     if isinstance(value, list):
         return [absolute(element, base) for element in value]
     if isinstance(value, dict):
         return {
             key: _joined(element, base)
             if (name, key) == ("directory", "path")
+            else _command(element, base)
+            if (name, key) == ("grader", "command")
             else absolute(element, base, key)
             for key, element in value.items()
         }
     if name == "uri" and isinstance(value, str) and value.startswith("file://."):
         return f"file://{_joined(value.removeprefix('file://'), base)}"
     return value
+
+
+def _command(command: Any, base: str) -> Any:  # noqa: ANN401 - any JSON value
+    if not isinstance(command, list):
+        return command
+    return [_joined(word, base) if str(word).startswith("./") else word for word in command]
 
 
 def _joined(path: Any, base: str) -> Any:  # noqa: ANN401 - any JSON value

@@ -27,10 +27,6 @@ class Refusal:
     """Which values are refused, for the docs; empty: any."""
 
 
-def _set(path: str, remedy: str) -> Refusal:
-    return Refusal(path, lambda value: value is not None, remedy)
-
-
 def _as(path: str, words: str, remedy: str) -> Refusal:
     return Refusal(path, lambda value: value in words.split(), remedy, words)
 
@@ -39,14 +35,10 @@ def _several(path: str, remedy: str) -> Refusal:
     return Refusal(path, lambda value: isinstance(value, int) and value > 1, remedy, "more than 1")
 
 
-_METRICS = "one of the built-in metrics"
-
 REFUSALS: tuple[Refusal, ...] = (
     _as("method", "DPO", "use SFT"),
     _as("dataset.format", "Preference Text", "use Chat or PromptCompletion"),
     _as("quantization", "NF4", "use None"),
-    _as("evaluation.metric", "Grader", f"use {_METRICS}"),
-    _set("evaluation.grader", f"remove it and use {_METRICS}"),
     _as("retrain.warmStart", "Adapter", "use None"),
     _several("compute.nodes", "use 1"),
 )

@@ -73,7 +73,7 @@ class AnyProcess(ABC):
     async def settle(self, clock: Clock) -> None:
         """Wait for the end and read the last word."""
         await self.spawned.process.wait()
-        _signal_group(self.spawned.process.pid, signal.SIGKILL)  # what it left behind
+        end_session(self.spawned.process.pid)  # what it left behind
         self.read_word(self.spawned.scratch / "outcome")
         shutil.rmtree(self.spawned.scratch, ignore_errors=True)
         self.finished = clock()
@@ -103,7 +103,7 @@ class AnyProcess(ABC):
 
     def kill(self) -> None:
         """End it and everything it started, now."""
-        _signal_group(self.spawned.process.pid, signal.SIGKILL)
+        end_session(self.spawned.process.pid)
 
     def known(self, name: str) -> AnyChild:
         """What the core sees of any of them."""
@@ -231,9 +231,22 @@ def _listener() -> socket.socket:
     return listener
 
 
-def _signal_group(pid: int, number: signal.Signals) -> None:
+def end_session(leader: int) -> None:
+    """End a stage with its group, and with the groups of their own that it gave to graders.
+
+    Those are found where there is a /proc: on Linux.
+    """
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
+        os.killpg(leader, signal.SIGKILL)
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if _session_of(stat.read_text(errors="replace")) == leader:
+                os.kill(int(stat.parent.name), signal.SIGKILL)
+
+
+def _session_of(stat: str) -> int:
+    """After the command's name, which may hold anything: state, parent, group, session."""
+    return int(stat.rpartition(")")[2].split()[3])
 
 
 def shell_code(returncode: int | None) -> int | None:

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from trainer.arms.finished import FinishedBatches
 from trainer.arms.free import majority_label, nearest_row
 from trainer.arms.generate import STOP, Decoder, Generated, Pace, generate, pace_for, plan_batches
+from trainer.arms.grading import UNGRADED, Grading
 from trainer.arms.metrics import score
 from trainer.arms.prompts import PromptRules, arm_prompts, zero_shot
 from trainer.contract.failures import FailureClass
@@ -65,6 +66,8 @@ class Examination:
     stop: threading.Event
     pace: Pace | None = None
     peers: Peers = field(default_factory=Nobody)
+    grading: Grading | None = None
+    """By a program of the user's; None: by a metric of ours, as the answers come."""
     one_line: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,7 +75,7 @@ class Examination:
         object.__setattr__(self, "one_line", answers_end_with_line(self.rules, self.train))
 
     def graded(self, arm: str, row: PreparedRow, answer: str, finish: str, count: int) -> ArmAnswer:
-        """The answer, trimmed, with its score."""
+        """The answer, trimmed, with its score by a metric of ours."""
         trimmed = answer.strip()
         if self.one_line and "\n" in trimmed:
             trimmed, finish = trimmed.partition("\n")[0].rstrip(), STOP
@@ -80,10 +83,25 @@ class Examination:
             arm=arm,
             id=row.id,
             answer=trimmed,
-            score=score(self.rules.plan.metric, trimmed, row.reference),
+            score=self._score(trimmed, row.reference),
             finish=finish,
             tokens=count,
         )
+
+    def _score(self, answer: str, reference: str) -> float:
+        if self.grading is not None:
+            return UNGRADED
+        return score(self.rules.plan.metric, answer, reference)
+
+    def with_grades(self, key: str, answers: list[ArmAnswer]) -> list[ArmAnswer]:
+        """An arm's answers as they are judged: a grader is asked once, by the first process."""
+        if self.grading is None:
+            return answers
+        if self.peers.rank == 0:
+            answers = self.grading.grade(key, answers)
+        if self.peers.world > 1:
+            self.peers.meet(f"grades of {key}")
+        return answers if self.peers.rank == 0 else self.grading.gather(key, answers)
 
 
 def answers_end_with_line(rules: PromptRules, train: Sequence[PreparedRow]) -> bool:
@@ -111,10 +129,11 @@ def free_answers(arm: str, examination: Examination) -> list[ArmAnswer]:
     examination.progress.start(arm, total=len(examination.test))
     answers = FREE_ARMS[arm](examination.train, examination.test)
     examination.progress.advance(len(answers))
-    return [
+    graded = [
         examination.graded(arm, row, answer, STOP, 0)
         for row, answer in zip(examination.test, answers, strict=True)
     ]
+    return examination.with_grades(arm, graded)
 
 
 def answer_arm(
@@ -136,7 +155,7 @@ def answer_arm(
     if examination.peers.world > 1:
         examination.peers.meet(f"answers of {work.key}")
         work.gather()
-    return [work.answers[row.id] for row in examination.test]
+    return examination.with_grades(work.key, [work.answers[row.id] for row in examination.test])
 
 
 @dataclass(frozen=True)

@@ -97,10 +97,13 @@ class Forgetting(Wire):
 
 
 class Grader(Wire):
-    """A program that scores answers."""
+    """A program of the trainer image that scores answers; docs/grader.md."""
 
-    command: list[Annotated[str, Field(max_length=1024)]] = Field(
-        min_length=1, max_length=64, description="Reads and writes JSON lines."
+    command: list[Annotated[str, Field(min_length=1, max_length=1024)]] = Field(
+        min_length=1,
+        max_length=64,
+        description="Program and arguments, no shell. It reads answers as JSON lines and writes "
+        "their scores, 0 to 1, as JSON lines.",
     )
 
 
@@ -119,7 +122,7 @@ class Evaluation(Wire):
     )
     few_shot_examples: PositiveAuto = Field(default="Auto", description="Examples in a prompt.")
     max_new_tokens: PositiveAuto = Field(default="Auto", description="Longest answer.")
-    grader: Grader | None = Field(default=None, description="For metric Grader.")
+    grader: Grader | None = Field(default=None, description="With metric Grader, and only then.")
     confidence_percent: int = Field(default=95, ge=80, le=99, description="Of the intervals.")
     min_delta: Decimal = Field(default="0", description="Gain that Better has to exceed.")
     smallest_effect: Decimal = Field(

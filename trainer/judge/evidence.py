@@ -27,6 +27,8 @@ class Answers:
 
     texts: Sequence[str]
     scores: Sequence[float]
+    flags: Sequence[Sequence[str]] = ()
+    """Of a grader; decides nothing."""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,11 @@ def _in_order(arm: str, given: Mapping[str, ArmAnswer], items: Sequence[Item]) -
     if absent:
         raise _unfinished(f"{absent} of {len(items)} test items have no answer of {arm}")
     ordered = [given[item.id] for item in items]
-    return Answers([one.answer for one in ordered], [one.score for one in ordered])
+    return Answers(
+        [one.answer for one in ordered],
+        [one.score for one in ordered],
+        [one.flags for one in ordered],
+    )
 
 
 def _check_adapter(answered: AnswersManifest, trained: RunManifest | None) -> None:

@@ -10,6 +10,7 @@ from trainer.contract.outcome import Details, Promoted
 from trainer.contract.verdict import Judgement, Verdict
 from trainer.judge import alpha, ledger, narration, pointer, vouch
 from trainer.judge.evidence import Evidence
+from trainer.judge.flags import flag_note
 from trainer.judge.judgement import MAX_NOTES, MAX_REASON, judge_evidence
 from trainer.judge.ledger import Look
 from trainer.judge.promoted import Bar, Challenge, Contest, challenge, next_anchor
@@ -216,7 +217,7 @@ def _evidence(ctx: StageContext, case: Case) -> Evidence:
         labels=plan.labels,
         forgetting=run.forgetting,
         rival=case.challenge.rival,
-        notes=[note for note in (looked, *case.challenge.notes) if note],
+        notes=[note for note in (looked, *case.challenge.notes, flag_note(run.answers)) if note],
     )
 
 

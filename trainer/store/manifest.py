@@ -138,6 +138,9 @@ class ArmAnswer(Wire):
     score: float = Field(ge=0, le=1)
     finish: str = Field(description="stop, or length when the token limit cut it.")
     tokens: int = 0
+    flags: list[str] = Field(
+        default=[], exclude_if=lambda flags: not flags, description="Of a grader, in its words."
+    )
 
 
 class ForgettingLosses(Wire):

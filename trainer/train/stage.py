@@ -47,6 +47,7 @@ from trainer.store.open import open_store
 from trainer.train import publish, together, work
 from trainer.train.allowance import Allowance, evaluation_s
 from trainer.train.checkpoint import has_checkpoint
+from trainer.train.grading import open_grading
 from trainer.train.ranks import Ranks, joined
 from trainer.train.run import TrainIO, train_adapter
 
@@ -126,6 +127,10 @@ def open_bench(ctx: StageContext, ranks: Ranks, device: str, *, trained: bool) -
     prepared = together.prepared(ranks, ctx)
     parts = work.parts(prepared.plan, request.spec, len(prepared.test), trained=trained)
     ctx.progress.plan([base_part(parts), *parts])
+    batches = FinishedBatches(
+        ctx.store, request.run_id, claim.epoch, request.generation_hash, claim.check
+    )
+    grading = open_grading(ranks, ctx, prepared, batches)
     base = together.base(ranks, lambda: resolve_base(ctx, frozen(request, prepared)))
     renderer = load_renderer(base.path, template_date=prepared.plan.template_date)
     precision = pick_precision(request.spec.training.precision, device)
@@ -133,7 +138,9 @@ def open_bench(ctx: StageContext, ranks: Ranks, device: str, *, trained: bool) -
         model = load_base(base.path, precision=precision, device=device)
     if request.spec.output.merged:
         check_mergeable(model)
-    examination = replace(examine(ctx, prepared, renderer, model, claim), peers=ranks)
+    examination = replace(
+        examine(ctx, prepared, renderer, model, batches), peers=ranks, grading=grading
+    )
     return Bench(ctx, ranks, claim, prepared, base, renderer, model, examination)
 
 
@@ -170,7 +177,11 @@ def resolve_base(ctx: StageContext, source: PinnedModel) -> ResolvedModel:
 
 
 def examine(
-    ctx: StageContext, prepared: Prepared, renderer: Renderer, model: PreTrainedModel, claim: Claim
+    ctx: StageContext,
+    prepared: Prepared,
+    renderer: Renderer,
+    model: PreTrainedModel,
+    batches: FinishedBatches,
 ) -> Examination:
     """What is the same for all arms."""
     spec = ctx.request.spec
@@ -180,9 +191,6 @@ def examine(
         evaluation=spec.evaluation,
         seed=spec.training.seed,
         context_tokens=context_tokens(model),
-    )
-    batches = FinishedBatches(
-        ctx.store, ctx.request.run_id, claim.epoch, ctx.request.generation_hash, claim.check
     )
     return Examination(
         rules=rules,

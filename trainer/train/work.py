@@ -4,7 +4,10 @@ Rough on purpose: units are tokens through the model, forward only. A backward p
 a forward one; a generated token costs several prompt tokens, which are computed side by side.
 """
 
+from collections.abc import Iterable, Iterator
+
 from trainer.arms.forgetting import ACTIVITY as FORGETTING
+from trainer.arms.grading import METRIC, SAMPLE, activity
 from trainer.arms.run import FREE_ARMS
 from trainer.contract.spec import Evaluation, RunSpec
 from trainer.data.plan import PreparedPlan
@@ -15,6 +18,7 @@ TRAINING_PASSES = 3
 DECODED_TOKEN_WEIGHT = 6
 ADAPTER_WEIGHT = 1.5  # an adapter that is not merged: more, smaller multiplications
 SHOTS_WEIGHT = 3.0  # retrieved shots are no shared prefix
+GRADE_WEIGHT = 0.2  # of an answer; graders differ
 
 Part = tuple[str, str, float]
 
@@ -37,4 +41,13 @@ def parts(plan: PreparedPlan, spec: RunSpec, test_rows: int, *, trained: bool) -
         found.append((TRAINING, "steps", TRAINING_PASSES * float(plan.estimate.train_tokens)))
     found.append((TUNED, "answers", answer * ADAPTER_WEIGHT))
     found.append((FORGETTING, "chunks", 2.0 * spec.evaluation.forgetting.tokens))
-    return found
+    return [*graded(found, GRADE_WEIGHT * answer)] if plan.metric == METRIC else found
+
+
+def graded(parts: Iterable[Part], weight: float) -> Iterator[Part]:
+    """The parts where a grader scores: tried first, then asked after each arm."""
+    yield SAMPLE, "answers", 1.0
+    for name, unit, work in parts:
+        yield name, unit, work
+        if unit == "answers":
+            yield activity(name), unit, weight

@@ -49,7 +49,7 @@ def show_failure(console: Console, end: End) -> None:
         console.print(error_line("spec.suspend: is true, so nothing was run; set it to false"))
         return
     console.print(error_line(end.message), soft_wrap=True)
-    if end.code is Exit.OURS and end.log:
+    if end.log and (end.code is Exit.OURS or "stage's log" in end.message):
         console.print(Text(f"log: {end.log}"), soft_wrap=True)
 
 

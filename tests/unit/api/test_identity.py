@@ -33,6 +33,7 @@ ARMS = [{"name": "ZeroShot"}, {"name": "FewShot"}, {"name": "RetrievedFewShot"}]
 OTHER_MODEL = {"huggingFace": {"repo": "acme/base"}}
 OTHER_DATA = {"train": {"uri": "file:///data/other.jsonl"}}
 DATA = {"train": {"uri": "file:///data/train.jsonl"}}
+GRADED = {"metric": "Grader", "grader": {"command": ["python", "/opt/graders/slots.py"]}}
 
 CHANGES = [
     pytest.param({"method": "DPO"}, {"spec", "identity", "retry"}, id="the method"),
@@ -50,6 +51,7 @@ CHANGES = [
     ),
     pytest.param({"evaluation": {"metric": "RougeL"}}, {"generation", "retry"}, id="the metric"),
     pytest.param({"evaluation": {"arms": ARMS[:1]}}, {"generation", "retry"}, id="the arms"),
+    pytest.param({"evaluation": GRADED}, {"generation", "retry"}, id="the grader"),
     pytest.param({"evaluation": {"minDelta": "0.1"}}, {"judge", "retry"}, id="a threshold"),
     pytest.param(
         {"evaluation": {"arms": [*ARMS[:2], ARMS[2] | {"require": "NotWorse"}]}},
@@ -158,7 +160,24 @@ GOLDEN = [
         },
         id="a spec of every class",
     ),
+    pytest.param(
+        {"evaluation": GRADED},
+        {
+            "spec": "522f10914a33c31bd15e2a44e2108bd9ac28acff776f7e287ee09efaa702e83b",
+            "identity": "5a4c0e65828fbc1c6094266c7a47d3f53b51b93fa38278b22dd679ee33d90ac3",
+            "generation": "ec6e26ab502e95fc3cd396b79a93a8cec0212ff516016188fcf4198f3f8b5054",
+            "judge": "6b7112d1cc1ff058c221e13cc008e68bbfa30b16a6865d73a82d3934235bb293",
+            "retry": "fd94a14a10edc63e74abff0e84ba0ddbbe2c54719ef81120b24784b8fe4f01df",
+        },
+        id="a grader, under the training of the least spec",
+    ),
 ]
+
+
+def test_another_command_of_a_grader_answers_anew_and_trains_nothing():
+    other = {**GRADED, "grader": {"command": [*GRADED["grader"]["command"], "--version=2"]}}
+    before, after = digests(evaluation=GRADED), digests(evaluation=other)
+    assert {name for name in before if before[name] != after[name]} == {"generation", "retry"}
 
 
 @pytest.mark.parametrize(("sections", "golden"), GOLDEN)

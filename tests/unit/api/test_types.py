@@ -84,7 +84,7 @@ def test_measured_progress_loses_its_fraction():
     assert (progress.percent, progress.eta_seconds) == (41, 12)
 
 
-@pytest.mark.parametrize("example", ["quickstart", "quickstart-not-needed"])
+@pytest.mark.parametrize("example", ["quickstart", "quickstart-not-needed", "grader"])
 def test_the_examples_are_valid(example):
     path = ROOT / "examples" / example / "job.yaml"
     [job] = parse(path.read_text(encoding="utf-8"), file="job.yaml", base=str(path.parent))

@@ -15,8 +15,6 @@ ASKED = [
     ({"dataset": DATA | {"format": "Preference"}}, "spec.dataset.format"),
     ({"dataset": DATA | {"format": "Text"}}, "spec.dataset.format"),
     ({"quantization": "NF4"}, "spec.quantization"),
-    ({"evaluation": {"metric": "Grader"}}, "spec.evaluation.metric"),
-    ({"evaluation": {"grader": {"command": ["x"]}}}, "spec.evaluation.grader"),
     ({"retrain": {"warmStart": "Adapter"}}, "spec.retrain.warmStart"),
     ({"compute": {"nodes": 2}}, "spec.compute.nodes"),
 ]
@@ -38,6 +36,9 @@ PASSING = [
     pytest.param({"output": {"uri": "file:///o", "merged": True}}, id="a merged model"),
     pytest.param({"dataset": {"train": S3, "test": S3}, "output": S3}, id="an object store"),
     pytest.param({"baseModel": {"s3": S3}}, id="a model in an object store"),
+    pytest.param(
+        {"evaluation": {"metric": "Grader", "grader": {"command": ["grade"]}}}, id="a grader"
+    ),
     pytest.param({"baseModel": {"git": {"url": "https://acme.dev/m"}}}, id="a model in Git"),
     pytest.param({"baseModel": {"huggingFace": {"repo": "a/b"}}}, id="a model of the Hub"),
 ]
