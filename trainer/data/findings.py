@@ -65,15 +65,9 @@ class Findings:
 
     def near_duplicates(self) -> int:
         """Rows with nearly the prompt and exactly the answer of an earlier one."""
-        spool = self.intake.spool
-        return len(
-            {
-                later
-                for earlier, later in self.near.pairs
-                if spool.row(earlier).answer["content"].strip()
-                == spool.row(later).answer["content"].strip()
-            }
-        )
+        answers, pairs = as_keys(self.intake.spool.answers), self.near.pairs
+        is_same = answers[pairs[:, 0]] == answers[pairs[:, 1]]
+        return len(np.unique(pairs[is_same, 1]))
 
     def overlap_error(self) -> str | None:
         """Why so much overlap ends the run; None: it is little."""
