@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--source", choices=("file", "s3"), default="file")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--base", type=Path, default=Path("examples/quickstart/build/base"))
-    parser.add_argument("--work", type=Path, help="scratch space: 5 GB for each million rows")
+    parser.add_argument("--work", type=Path, help="scratch space, where rows are kept")
     parser.add_argument("--skip", nargs="*", default=[], choices=("plain", "near"))
     parser.add_argument("--json", type=Path, help="a file")
     return parser.parse_args()
@@ -61,12 +61,10 @@ def arguments() -> argparse.Namespace:
 
 def measure(root: Path, rows: int, told: argparse.Namespace) -> Iterator[Line]:
     """Every figure of one size."""
-    path, base = root / KEY, told.base.resolve()
+    base = told.base.resolve()
     (root / "base").symlink_to(base)
-    copies = write_rows(path, rows, tokenizer=base / "tokenizer.json", seed=told.seed)
-    planted = root / "planted.json"
-    planted.write_text(json.dumps([astuple(copy) for copy in copies]))
-    say(f"{rows} rows, {path.stat().st_size / MB:.0f} MB, {len(copies)} copies planted")
+    path, planted = made_rows(told.work or root, rows, base, told.seed)
+    say(f"{rows} rows, {path.stat().st_size / MB:.0f} MB")
     bound = None if "plain" in told.skip else run("bench.size.plain", str(path), str(base))
     if bound is not None:
         yield from cost_lines(rows, "plain loop of the tokenizer", bound)
@@ -76,6 +74,15 @@ def measure(root: Path, rows: int, told: argparse.Namespace) -> Iterator[Line]:
         yield from from_s3(root, rows, path)
     else:
         yield from prepared(root, rows, f"file://{path}", {})
+
+
+def made_rows(folder: Path, rows: int, base: Path, seed: int) -> tuple[Path, Path]:
+    """The rows and what was planted; those that an earlier bench left there are taken."""
+    path, planted = (folder / f"rows-{rows}-{seed}.{end}" for end in ("jsonl", "planted.json"))
+    if not planted.exists():
+        copies = write_rows(path, rows, tokenizer=base / "tokenizer.json", seed=seed)
+        planted.write_text(json.dumps([astuple(copy) for copy in copies]))
+    return path, planted
 
 
 def prepared(root: Path, rows: int, uri: str, env: dict[str, str]) -> Iterator[Line]:
@@ -92,8 +99,8 @@ def prepared(root: Path, rows: int, uri: str, env: dict[str, str]) -> Iterator[L
     }
     cost = run("trainer", "prepare", env=environ)
     said = json.loads((root / "outcome").read_text().splitlines()[1])["data"]
-    per_row = (said["tokens"] / max(1, said["train_rows"])) if "train_rows" in said else 0.0
-    note = f"{per_row:.0f} tokens a row, {said.get('near_duplicate_rows', 0)} near duplicates"
+    per_row = said["tokens"] / said["trainRows"]
+    note = f"{per_row:.0f} tokens a row, {said.get('nearDuplicateRows', 0)} near duplicates"
     promise = PROMISED_S * rows / ROWS if rows >= ROWS else None
     yield from cost_lines(rows, f"prepare from {uri.partition(':')[0]}", cost, promise, note)
     shutil.rmtree(root / "work", ignore_errors=True)

@@ -18,6 +18,7 @@ from trainer.data.prepared import SPLITS, PreparedRow, RowWriter
 from trainer.data.problems import Fault, Problems
 from trainer.data.split import TRAIN, Codes
 from trainer.data.spool import Keys, Spool, SpooledRow, members
+from trainer.data.template import RENDER_LIMIT_S, time_limit
 
 BATCH_ROWS = 256
 
@@ -44,7 +45,8 @@ class Rendering:
     def pieces(self, messages: Sequence[Message]) -> list[Piece] | Fault:
         """A conversation as text, or why the template does not take it."""
         try:
-            return self.renderer.pieces(messages, self.train_on)
+            with time_limit(RENDER_LIMIT_S):
+                return self.renderer.pieces(messages, self.train_on)
         except TemplateRefusal as error:
             return Fault("", f"{error}; change the row's roles or order, or remove it"[:300])
 
