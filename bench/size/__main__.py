@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
@@ -137,26 +137,37 @@ def from_s3(root: Path, rows: int, path: Path) -> Iterator[Line]:
     with s3_server(root / "s3") as server:
         ada = server.user("ada")
         server.bucket(BUCKET, ada)
-        (root / "s3" / "objects" / BUCKET / KEY).hardlink_to(path)
         env = {**ada.environ(), "AWS_ENDPOINT_URL": server.url}
-        yield from download_lines(root, rows, path.stat().st_size / MB, env)
+        yield from transfer_lines(root, rows, path, env)
         yield from prepared(root, rows, f"s3://{BUCKET}/{KEY}", env)
 
 
-def download_lines(root: Path, rows: int, size_mb: float, env: dict[str, str]) -> Iterator[Line]:
-    """How fast the trainer's store reads."""
+def transfer_lines(root: Path, rows: int, path: Path, env: dict[str, str]) -> Iterator[Line]:
+    """How fast the trainer's store writes and reads; beside it one stream of botocore's own."""
+    size_mb = path.stat().st_size / MB
     with set_in_environment(env):
         from trainer.contract.source import Storage  # noqa: PLC0415 - the bench's own process
         from trainer.store.open import open_store  # noqa: PLC0415
 
         store = open_store(f"s3://{BUCKET}", Storage(), file_root=root, role="dataset")
-        started_s = time.monotonic()
-        store.download(KEY, root / "downloaded")
-        seconds = time.monotonic() - started_s
+        put_s = seconds(lambda: store.upload(path, KEY))
+        stream_s = seconds(lambda: sum(map(len, store.stream(KEY))))
+        get_s = seconds(lambda: store.download(KEY, root / "downloaded"))
     (root / "downloaded").unlink()
-    note = f"{size_mb / seconds:.0f} MB/s; the server has the same two cores"
-    promise = size_mb / PROMISED_MB_PER_S
-    yield Line(f"{rows}: download of {size_mb:.0f} MB from S3", promise, seconds, "s", note)
+    what, load = f"{rows}: {size_mb:.0f} MB", f"load {os.getloadavg()[0]:.1f}"
+    yield Line(f"{what} to S3", None, put_s, "s", f"{size_mb / put_s:.0f} MB/s")
+    yield Line(
+        f"{what} from S3 in one stream", None, stream_s, "s", f"{size_mb / stream_s:.0f} MB/s"
+    )
+    note = f"{size_mb / get_s:.0f} MB/s; the server has the same two cores, {load}"
+    yield Line(f"{what} from S3 to disk", size_mb / PROMISED_MB_PER_S, get_s, "s", note)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long it took."""
+    started_s = time.monotonic()
+    work()
+    return time.monotonic() - started_s
 
 
 @contextmanager

@@ -18,7 +18,7 @@ BANDS, BAND_ROWS = 25, 5
 """Finds a pair at 0.8 with probability 0.9999, one at 0.5 in every other case."""
 CROWD = 64
 """So many rows of one band are compared each with each; of more, each with its neighbours."""
-NEIGHBOURS = 8
+NEIGHBOURS = 4
 NEXT_BANDS = 3
 
 _DRAWN = np.random.default_rng(1).integers(1 << 32, size=(2, BANDS * BAND_ROWS), dtype=np.uint32)
@@ -81,7 +81,7 @@ class BandFiles:
         others = [self._read((band + 1 + n) % BANDS)[crowded] for n in range(NEXT_BANDS)]
         # Rows that are alike in all of them lie in another order each time
         shuffled = np.random.default_rng(band).permutation(len(crowded))
-        crowded = crowded[np.lexsort([shuffled, *others, keys[crowded]])]
+        crowded = crowded[np.lexsort(np.stack([shuffled, *others, keys[crowded]]))]
         order[sizes_of(keys[order]) > CROWD] = crowded
         return order
 
