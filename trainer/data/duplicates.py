@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.data.ahead import ahead
-from trainer.data.shingles import Numbers, Shingles, Words, shingles_of
+from trainer.data.shingles import Numbers, WordRows, Words, runs, shingles_of, words_of
 from trainer.data.sketch import BandFiles, Pairs, bands_of
 from trainer.data.split import TRAIN, Codes
 from trainer.data.spool import Keys, Spool, as_keys
@@ -90,19 +90,11 @@ def find_near(
     sets.common = common_shingles(sets, rows)
     with TemporaryDirectory(prefix="bands-", dir=spool.path.parent) as directory:
         bands = BandFiles(Path(directory))
-        for batch, sketches in ahead(sketched, sets.batches(rows)):
+        for batch, sketches in ahead(sets.sketched, sets.batches(rows)):
             bands.append(*sketches)
             on_rows(batch)
         bands.close()
         return NearPairs(verified(sets, bands.candidates(), lambda: on_rows(0)))
-
-
-def sketched(batch: tuple[Numbers, Shingles]) -> tuple[int, tuple[Numbers, Numbers]]:
-    """How many rows there were, and those that have text enough with their bands."""
-    rows, shingles = batch
-    enough = shingles.sizes >= MIN_SHINGLES
-    kept = shingles.of(enough)
-    return len(rows), (rows[enough], bands_of(kept))
 
 
 def distinct_prompts(prompts: Keys, keep: Mask) -> Numbers:
@@ -120,12 +112,19 @@ class ShingleSets:
     common: Numbers = field(default_factory=lambda: np.empty(0, np.uint32))
     words: Words = field(default_factory=Words)
 
-    def batches(self, rows: Numbers) -> Iterator[tuple[Numbers, Shingles]]:
-        """Rows with their sets, some at a time."""
+    def batches(self, rows: Numbers) -> Iterator[tuple[Numbers, WordRows]]:
+        """Rows with their words, some at a time."""
         for start in range(0, len(rows), BATCH_ROWS):
             batch = rows[start : start + BATCH_ROWS]
             prompts = [self.spool.row(row).prompt for row in batch.tolist()]
-            yield batch, shingles_of(prompts, self.words).without(self.common)
+            yield batch, words_of(prompts, self.words)
+
+    def sketched(self, batch: tuple[Numbers, WordRows]) -> tuple[int, tuple[Numbers, Numbers]]:
+        """How many rows there were, and those that have text enough with their bands."""
+        rows, words = batch
+        shingles = runs(words).without(self.common)
+        enough = shingles.sizes >= MIN_SHINGLES
+        return len(rows), (rows[enough], bands_of(shingles.of(enough)))
 
     def of(self, row: int) -> Numbers:
         """The set of one row, sorted."""
@@ -136,7 +135,7 @@ class ShingleSets:
 def common_shingles(sets: ShingleSets, rows: Numbers) -> Numbers:
     """Shingles in more than a fifth of the rows, by an even sample of them."""
     sample = rows[:: max(1, len(rows) // SAMPLE_ROWS)]
-    numbers = [shingles.numbers for _, shingles in sets.batches(sample)]
+    numbers = [runs(words).numbers for _, words in sets.batches(sample)]
     if not numbers:
         return sets.common
     found, counts = np.unique(np.concatenate(numbers), return_counts=True)

@@ -74,8 +74,25 @@ class Words:
         return self.known.setdefault(word, zlib.crc32(word.encode()))
 
 
+@dataclass(frozen=True)
+class WordRows:
+    """The words of several prompts, message after message."""
+
+    numbers: Sequence[int]
+    owners: Sequence[int]
+    """Which prompt each message is of."""
+    lengths: Sequence[int]
+    """Words of each message."""
+    count: int
+
+
 def shingles_of(prompts: Sequence[Sequence[Message]], words: Words) -> Shingles:
     """The shingles of each prompt."""
+    return runs(words_of(prompts, words))
+
+
+def words_of(prompts: Sequence[Sequence[Message]], words: Words) -> WordRows:
+    """The words of each prompt."""
     numbers: list[int] = []
     owners: list[int] = []
     lengths: list[int] = []
@@ -86,24 +103,25 @@ def shingles_of(prompts: Sequence[Sequence[Message]], words: Words) -> Shingles:
                 numbers += found
                 owners.append(owner)
                 lengths.append(len(found))
-    return runs(numbers, np.array(owners, np.int64), np.array(lengths, np.int64), len(prompts))
+    return WordRows(numbers, owners, lengths, len(prompts))
 
 
-def runs(
-    numbers: Sequence[int], owners: NDArray[np.int64], lengths: NDArray[np.int64], count: int
-) -> Shingles:
-    """Sets of runs of words; none goes from one message to the next."""
-    word = np.array(numbers, np.uint64)
-    message = np.repeat(np.arange(len(lengths)), lengths)
-    last = SHINGLE_WORDS - 1
+def runs(words: WordRows) -> Shingles:
+    """Sets of runs of words; none goes from one message to the next.
+
+    Lets go of the interpreter's lock, where there are many words.
+    """
+    word = np.array(words.numbers, np.uint64)
+    message = np.repeat(np.arange(len(words.lengths)), words.lengths)
+    owners, last = np.array(words.owners, np.uint64), SHINGLE_WORDS - 1
     if len(word) <= last:
-        return Shingles(np.empty(0, np.uint32), np.zeros(count, np.int64))
+        return Shingles(np.empty(0, np.uint32), np.zeros(words.count, np.int64))
     stop = len(word) - last
     mixed = sum(word[at : at + stop] * place for at, place in enumerate(_PLACES))
     mixed = (mixed ^ (mixed >> _HALF)) * _MIX
     whole = message[:-last] == message[last:]
     # The owner above, so that one sort makes a set of every text and keeps them in order
-    keyed = owners[message[:-last]].astype(np.uint64) << _HALF | mixed >> _HALF
+    keyed = owners[message[:-last]] << _HALF | mixed >> _HALF
     sets = np.unique(keyed[whole])
-    ends = np.searchsorted(sets >> _HALF, np.arange(count, dtype=np.uint64), side="right")
+    ends = np.searchsorted(sets >> _HALF, np.arange(words.count, dtype=np.uint64), side="right")
     return Shingles(sets.astype(np.uint32), ends.astype(np.int64))
