@@ -23,7 +23,7 @@ export HF_HUB_OFFLINE := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images \
   programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain bench-progress bench-verdict bench-retrain \
-  bench-basemodels bench-operator twin clean
+  bench-basemodels bench-operator bench-prepare twin clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,6 +126,10 @@ bench-basemodels: setup programs ## What watching 1,000 base models costs. On a 
 
 bench-operator: setup programs twin ## 1,000 starts, 10,000 objects, ends, handovers, an outage (15 minutes)
 	@PYTHONPATH=.:tests $(BIN)/python -m bench.scale $(BENCH_ARGS)
+
+# BENCH_ARGS="--rows 100000 --source s3": fewer rows, from a real S3 server on this machine.
+bench-prepare: setup programs quickstart-base ## Prepare 1,000,000 rows: time, memory, near copies found
+	@PYTHONPATH=.:tests $(BIN)/python -m bench.size $(BENCH_ARGS)
 
 clean: ## Remove what the quickstarts made
 	rm -rf $(QUICKSTART)/build $(NOT_NEEDED)/build examples/retrain/build

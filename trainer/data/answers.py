@@ -10,7 +10,7 @@ from trainer.data.duplicates import Mask
 from trainer.data.message import message_text
 from trainer.data.resolve import MAX_LABELS, Choice, closed_labels, metric
 from trainer.data.split import TRAIN, Codes
-from trainer.data.spool import Spool
+from trainer.data.spool import Spool, members
 
 SAMPLE_ROWS = 5000
 """Rows looked at to tell JSON from text and short from long."""
@@ -31,9 +31,8 @@ def answer_facts(spool: Spool, keep: Mask, codes: Codes) -> AnswerFacts:
     in_train: Counter[str] = Counter()
     sample: list[str] = []
     calls = False
-    rows = np.flatnonzero(keep).tolist()
-    every = max(1, len(rows) // SAMPLE_ROWS)
-    for number, row in enumerate(rows):
+    every = max(1, int(np.count_nonzero(keep)) // SAMPLE_ROWS)
+    for number, row in enumerate(members(keep)):
         is_open = len(everywhere) > MAX_LABELS
         if is_open and number % every:
             continue

@@ -82,16 +82,20 @@ class Renderer:
             TemplateRefusal: the template does not take one of them.
         """
         cut = [self.pieces(messages, train_on) for messages in conversations]
+        return [
+            shorten(self.joined(row, ids, train_on), max_tokens)
+            for row, ids in zip(cut, self.encoded(cut), strict=True)
+        ]
+
+    def encoded(self, cut: Sequence[Sequence[Piece]]) -> list[list[list[int]]]:
+        """The tokens of each piece of each row."""
         if self.by_offsets:
             wholes = self._encode(["".join(piece.text for piece in row) for row in cut])
-            parts = [split_by_offsets(*pair) for pair in zip(wholes, cut, strict=True)]
-        else:
-            encoded = iter(self._encode([piece.text for row in cut for piece in row]))
-            parts = [[next(encoded).ids for _ in row] for row in cut]
-        return [
-            shorten(self._joined(row, ids, train_on), max_tokens)
-            for row, ids in zip(cut, parts, strict=True)
-        ]
+            return [split_by_offsets(*pair) for pair in zip(wholes, cut, strict=True)]
+        backend: Tokenizer = self.tokenizer.backend_tokenizer
+        texts = [piece.text for row in cut for piece in row]
+        encoded = iter(backend.encode_batch_fast(texts, add_special_tokens=False))  # no offsets
+        return [[next(encoded).ids for _ in row] for row in cut]
 
     def text(self, ids: Sequence[int]) -> str:
         """Tokens as text, without special ones."""
@@ -152,7 +156,7 @@ class Renderer:
         start = prompt.find(answer, len(before))
         return (start, start + len(answer)) if start >= 0 else (0, 0)
 
-    def _joined(
+    def joined(
         self, pieces: Sequence[Piece], parts: Sequence[Sequence[int]], train_on: TrainOn
     ) -> RenderedRow:
         """Pieces put together; the end-of-turn token is the last one of an answer that counts."""

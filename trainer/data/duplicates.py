@@ -1,23 +1,24 @@
 """Rows that say the same, and what of train is also in validation or test.
 
-Equal keys are found by sorting; near duplicates by MinHash and then compared for real.
+Equal keys are found by sorting; near duplicates by their sketches and then compared for real.
 """
 
-import re
-import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.message import Message
-from trainer.data.shape import normalised
+from trainer.data.ahead import ahead
+from trainer.data.shingles import Numbers, WordRows, Words, runs, shingles_of, words_of
+from trainer.data.sketch import BandFiles, Pairs, bands_of
 from trainer.data.split import TRAIN, Codes
 from trainer.data.spool import Keys, Spool, as_keys
+from trainer.pulse import beat
 
-SHINGLE_WORDS = 3
 MIN_SHINGLES = 20
 """Jaccard of fewer is a coin toss: one word more or less decides. They are compared exactly."""
 NEAR = 0.8
@@ -25,11 +26,12 @@ COMMON_SHARE = 0.2
 MIN_COMMON_ROWS = 5
 """So many rows share text by chance or by copying; more of them share a template."""
 SAMPLE_ROWS = 5000
-PERMUTATIONS = 125
-BANDS = (25, 5)
-"""Finds a pair at 0.8 with probability 0.9999, one at 0.5 in every other case."""
+BATCH_ROWS = 512
+KEPT_SETS = 8192
+"""Shingle sets that are at hand while pairs are compared."""
+MAX_CANDIDATES = 4 << 20
+"""Pairs that wait to be compared; 32 MB."""
 
-WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")
 Mask = NDArray[np.bool_]
 
 
@@ -43,9 +45,9 @@ class Repeats:
 
 @dataclass(frozen=True)
 class NearPairs:
-    """Pairs of rows whose prompts are nearly the same, the earlier first."""
+    """Pairs of rows whose prompts are nearly the same, shape (pairs, 2), the earlier first."""
 
-    pairs: Sequence[tuple[int, int]]
+    pairs: NDArray[np.int64]
 
 
 def find_repeats(spool: Spool, keep: Mask) -> Repeats:
@@ -69,103 +71,114 @@ def find_overlap(spool: Spool, codes: Codes, near: NearPairs) -> Mask:
     overlap = np.zeros(len(codes), bool)
     for keys in (as_keys(spool.groups), prompts):
         overlap |= train & np.isin(keys, keys[held])
-    pairs = np.array(near.pairs, np.int64).reshape(-1, 2)
     for mine, other in ((0, 1), (1, 0)):
-        leaked = np.isin(prompts[pairs[:, other]], prompts[held])
-        overlap |= train & np.isin(prompts, prompts[pairs[leaked, mine]])
+        leaked = np.isin(prompts[near.pairs[:, other]], prompts[held])
+        overlap |= train & np.isin(prompts, prompts[near.pairs[leaked, mine]])
     return overlap
 
 
-def find_near(spool: Spool, keep: Mask, on_row: Callable[[], None] = lambda: None) -> NearPairs:
+def find_near(
+    spool: Spool, keep: Mask, on_rows: Callable[[int], None] = lambda _: None
+) -> NearPairs:
     """Prompts that share at least 80 % of their shingles, each distinct prompt once.
 
     System text does not count, nor do shingles common to more than a fifth of the rows: they are
-    the user's own template.
+    the user's own template. ``on_rows`` hears of rows done and may raise to stop.
     """
     rows = distinct_prompts(as_keys(spool.prompts), keep)
-    common = common_shingles(spool, rows)
-    sets = ShingleSets(spool, common)
-    index, pairs = None, []
-    for row in rows:
-        on_row()
-        shingles = sets.of(row)
-        if len(shingles) < MIN_SHINGLES:
-            continue
-        if index is None:
-            index = NearIndex()
-        pairs += [
-            (other, row)
-            for other in sorted(index.candidates(row, shingles))
-            if jaccard(sets.of(other), shingles) >= NEAR
-        ]
-    return NearPairs(pairs)
+    sets = ShingleSets(spool)
+    sets.common = common_shingles(sets, rows)
+    with TemporaryDirectory(prefix="bands-", dir=spool.path.parent) as directory:
+        bands = BandFiles(Path(directory))
+        for batch, sketches in ahead(sets.sketched, sets.batches(rows)):
+            bands.append(*sketches)
+            on_rows(batch)
+        bands.close()
+        return NearPairs(verified(sets, bands.candidates(), lambda: on_rows(0)))
 
 
-def distinct_prompts(prompts: Keys, keep: Mask) -> list[int]:
+def distinct_prompts(prompts: Keys, keep: Mask) -> Numbers:
     """The first row of each prompt, in order."""
     rows = np.flatnonzero(keep)
     _, first = np.unique(prompts[rows], return_index=True)
-    found: list[int] = rows[np.sort(first)].tolist()
-    return found
+    return rows[np.sort(first)].astype(np.uint32)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ShingleSets:
     """The shingles of a row that tell it from others."""
 
     spool: Spool
-    common: frozenset[int]
+    common: Numbers = field(default_factory=lambda: np.empty(0, np.uint32))
+    words: Words = field(default_factory=Words)
 
-    def of(self, row: int) -> frozenset[int]:
-        """Shingles of a row's prompt."""
-        return shingles_of(self.spool.row(row).prompt) - self.common
+    def batches(self, rows: Numbers) -> Iterator[tuple[Numbers, WordRows]]:
+        """Rows with their words, some at a time."""
+        for start in range(0, len(rows), BATCH_ROWS):
+            batch = rows[start : start + BATCH_ROWS]
+            prompts = [self.spool.row(row).prompt for row in batch.tolist()]
+            yield batch, words_of(prompts, self.words)
 
+    def sketched(self, batch: tuple[Numbers, WordRows]) -> tuple[int, tuple[Numbers, Numbers]]:
+        """How many rows there were, and those that have text enough with their bands."""
+        rows, words = batch
+        shingles = runs(words).without(self.common)
+        enough = shingles.sizes >= MIN_SHINGLES
+        return len(rows), (rows[enough], bands_of(shingles.of(enough)))
 
-class NearIndex:
-    """Locality-sensitive hashing of shingle sets."""
-
-    def __init__(self) -> None:
-        # 2 s of import, so only for data that has texts long enough
-        from datasketch import MinHash, MinHashLSH  # noqa: PLC0415
-
-        self._empty = MinHash(num_perm=PERMUTATIONS, seed=1, hashfunc=int)
-        self._index = MinHashLSH(num_perm=PERMUTATIONS, params=BANDS)
-
-    def candidates(self, row: int, shingles: frozenset[int]) -> list[int]:
-        """Earlier rows that may be near; adds this one."""
-        sketch = self._empty.copy()
-        sketch.update_batch(sorted(shingles))
-        found: list[int] = self._index.query(sketch)
-        self._index.insert(row, sketch, check_duplication=False)
-        return found
+    def of(self, row: int) -> Numbers:
+        """The set of one row, sorted."""
+        prompt = self.spool.row(row).prompt
+        return shingles_of([prompt], self.words).without(self.common).numbers
 
 
-def common_shingles(spool: Spool, rows: Sequence[int]) -> frozenset[int]:
+def common_shingles(sets: ShingleSets, rows: Numbers) -> Numbers:
     """Shingles in more than a fifth of the rows, by an even sample of them."""
     sample = rows[:: max(1, len(rows) // SAMPLE_ROWS)]
-    counts: Counter[int] = Counter()
-    for row in sample:
-        counts.update(shingles_of(spool.row(row).prompt))
-    least = max(MIN_COMMON_ROWS, COMMON_SHARE * len(sample))
-    return frozenset(shingle for shingle, count in counts.items() if count > least)
+    numbers = [runs(words).numbers for _, words in sets.batches(sample)]
+    if not numbers:
+        return sets.common
+    found, counts = np.unique(np.concatenate(numbers), return_counts=True)
+    return found[counts > max(MIN_COMMON_ROWS, COMMON_SHARE * len(sample))]
 
 
-def shingles_of(prompt: Sequence[Message]) -> frozenset[int]:
-    """Runs of three words of a conversation; a character of Chinese or Japanese is a word."""
-    return frozenset(
-        zlib.crc32(" ".join(run).encode())
-        for message in prompt
-        if message["role"] != "system"
-        for run in runs(WORD.findall(normalised(message["content"])))
-    )
+def verified(
+    sets: ShingleSets, candidates: Iterator[Pairs], on_look: Callable[[], None]
+) -> NDArray[np.int64]:
+    """The pairs that are near; compared in portions, so that memory is bounded."""
+    of = lru_cache(KEPT_SETS)(sets.of)
+    near, waiting = np.empty(0, np.uint64), [np.empty(0, np.uint64)]
+    for pairs in candidates:
+        on_look()
+        waiting.append(pairs)
+        if sum(map(len, waiting)) > MAX_CANDIDATES:
+            near, waiting = np.union1d(near, near_of(waiting, near, of, on_look)), waiting[:1]
+    near = np.union1d(near, near_of(waiting, near, of, on_look))
+    earlier, later = near & np.uint64(0xFFFFFFFF), near >> np.uint64(32)
+    return np.stack([earlier, later], axis=1).astype(np.int64)
 
 
-def runs(words: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Every run of ``SHINGLE_WORDS`` words."""
-    return (words[at : at + SHINGLE_WORDS] for at in range(len(words) - SHINGLE_WORDS + 1))
+def near_of(
+    waiting: Sequence[Pairs],
+    known: Pairs,
+    of: Callable[[int], Numbers],
+    on_look: Callable[[], None],
+) -> Pairs:
+    """Those of the pairs that are near and not known to be."""
+    beat()
+    pairs = np.setdiff1d(np.concatenate(waiting), known)
+    near = np.zeros(len(pairs), bool)
+    for at, pair in enumerate(pairs):
+        if at % BATCH_ROWS == 0:
+            beat()
+            on_look()
+        later, earlier = divmod(int(pair), 1 << 32)
+        near[at] = jaccard(of(earlier), of(later)) >= NEAR
+    return pairs[near]
 
 
-def jaccard(left: frozenset[int], right: frozenset[int]) -> float:
-    """Size of the intersection over size of the union."""
-    shared = len(left & right)
-    return shared / (len(left) + len(right) - shared)
+def jaccard(left: Numbers, right: Numbers) -> float:
+    """Size of the intersection over size of the union of two sorted sets."""
+    merged = np.sort(np.concatenate([left, right]), kind="stable")
+    shared = int(np.count_nonzero(merged[1:] == merged[:-1]))
+    return shared / (len(merged) - shared)

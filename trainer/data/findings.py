@@ -8,7 +8,6 @@ import numpy as np
 from trainer.contract.outcome import DataReport
 from trainer.data.duplicates import Mask, NearPairs, Repeats
 from trainer.data.intake import Intake
-from trainer.data.message import message_text
 from trainer.data.problems import MAX_SHOWN
 from trainer.data.split import TEST, TRAIN, VALIDATION, Codes
 from trainer.data.spool import as_keys
@@ -66,15 +65,9 @@ class Findings:
 
     def near_duplicates(self) -> int:
         """Rows with nearly the prompt and exactly the answer of an earlier one."""
-        spool = self.intake.spool
-        return len(
-            {
-                later
-                for earlier, later in self.near.pairs
-                if message_text(spool.row(earlier).answer).strip()
-                == message_text(spool.row(later).answer).strip()
-            }
-        )
+        answers, pairs = as_keys(self.intake.spool.answers), self.near.pairs
+        is_same = answers[pairs[:, 0]] == answers[pairs[:, 1]]
+        return len(np.unique(pairs[is_same, 1]))
 
     def overlap_error(self) -> str | None:
         """Why so much overlap ends the run; None: it is little."""

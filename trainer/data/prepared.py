@@ -42,6 +42,31 @@ class PreparedRow:
     spans: Sequence[tuple[int, int]]
 
 
+@dataclass(frozen=True)
+class TokenRow:
+    """The part of a row that training reads; ``input_ids`` is a view of the file."""
+
+    input_ids: NDArray[np.int32]
+    spans: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Lists:
+    """A column of integer lists as two views of the file."""
+
+    offsets: NDArray[np.int32]
+    values: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, column: pa.ListArray) -> "Lists":
+        """No copy."""
+        return cls(column.offsets.to_numpy(), column.values.to_numpy())
+
+    def __getitem__(self, at: int) -> NDArray[np.int32]:
+        """One list."""
+        return self.values[self.offsets[at] : self.offsets[at + 1]]
+
+
 class PreparedRows:
     """A split, memory-mapped: opening it reads nothing."""
 
@@ -49,6 +74,8 @@ class PreparedRows:
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
         self._batches = [reader.get_batch(at) for at in range(reader.num_record_batches)]
         self._starts: list[int] = [0, *accumulate(batch.num_rows for batch in self._batches)]
+        self._ids = [Lists.of(batch["input_ids"]) for batch in self._batches]
+        self._spans = [Lists.of(batch["supervised"]) for batch in self._batches]
 
     def __len__(self) -> int:
         """Rows of the split."""
@@ -56,19 +83,35 @@ class PreparedRows:
 
     def row(self, index: int) -> PreparedRow:
         """Row ``index``; its token ids are a view of the file."""
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        at = bisect_right(self._starts, index) - 1
-        batch, offset = self._batches[at], index - self._starts[at]
-        spans = batch["supervised"][offset].as_py()
+        at, offset = self._place(index)
+        batch, tokens = self._batches[at], self.tokens(index)
         return PreparedRow(
             id=batch["id"][offset].as_py(),
             group=batch["group"][offset].as_py(),
             prompt=json.loads(batch["prompt"][offset].as_py()),
             reference=batch["reference"][offset].as_py(),
-            input_ids=batch["input_ids"][offset].values.to_numpy(),
-            spans=list(zip(spans[::2], spans[1::2], strict=True)),
+            input_ids=tokens.input_ids,
+            spans=tokens.spans,
         )
+
+    def tokens(self, index: int) -> TokenRow:
+        """What training reads of row ``index``."""
+        at, offset = self._place(index)
+        spans = self._spans[at][offset].tolist()
+        return TokenRow(self._ids[at][offset], list(zip(spans[::2], spans[1::2], strict=True)))
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each row; reads none of them."""
+        parts = [np.diff(lists.offsets) for lists in self._ids]
+        return np.concatenate([np.empty(0, np.int64), *parts])
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """The batch that a row is in, and where."""
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        at = bisect_right(self._starts, index) - 1
+        return at, index - self._starts[at]
 
 
 @dataclass(frozen=True)
@@ -188,9 +231,8 @@ def row_digest(messages: Sequence[Message], reference: str) -> bytes:
     return hashlib.sha256(document.encode()).digest()
 
 
-def split_digest(rows: Iterable[bytes]) -> str:
-    """One digest over row digests, whatever their order."""
-    digest = hashlib.sha256()
-    for row in sorted(rows):
-        digest.update(row)
-    return f"sha256:{digest.hexdigest()}"
+def split_digest(rows: NDArray[np.uint8]) -> str:
+    """One digest over row digests, shape (rows, 32), whatever their order."""
+    words = rows.view(">u8")
+    order = np.lexsort(words.T[::-1])
+    return f"sha256:{hashlib.sha256(rows[order].tobytes()).hexdigest()}"

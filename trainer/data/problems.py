@@ -10,7 +10,7 @@ MAX_KEPT = 100_000
 MAX_SHOWN = 10
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Place:
     """A row: which file, by number, and the line it starts at (in Parquet: the row)."""
 

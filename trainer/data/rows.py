@@ -108,12 +108,8 @@ def split_rows(
 
 def split_digests(intake: Intake, keep: Mask, codes: Codes) -> dict[str, str]:
     """Digest of each split's source rows, before anything is left out for overlap."""
-    return {
-        name: split_digest(
-            intake.spool.digest(row) for row in np.flatnonzero(keep & (codes == code)).tolist()
-        )
-        for name, code in CODES.items()
-    }
+    digests = intake.spool.digest_table()
+    return {name: split_digest(digests[keep & (codes == code)]) for name, code in CODES.items()}
 
 
 def is_refused(intake: Intake, spec: RunSpec) -> bool:

@@ -49,7 +49,7 @@ def find_all(ctx: StageContext, first: FirstPass) -> Findings:
     """Look for duplicates and overlap, then tokenise what remains."""
     spool, advance = first.intake.spool, advance_or_stop(ctx)
     ctx.progress.start("duplicates", count(first.keep))
-    near = find_near(spool, first.keep, lambda: advance(1))
+    near = find_near(spool, first.keep, advance)
     overlap = find_overlap(spool, np.where(first.keep, first.codes, TRAIN), near) & first.keep
     keep = first.keep & ~overlap
     ctx.progress.start("tokenise", count(keep))

@@ -135,7 +135,7 @@ def places(groups: Keys, salt: str) -> NDArray[np.float64]:
         )
         / 2**64
     )
-    at_unique = np.array([place_of(group) for group in unique.tolist()], np.float64)
+    at_unique = np.fromiter(map(place_of, unique), np.float64, len(unique))
     return at_unique[inverse] if len(unique) else at_unique
 
 

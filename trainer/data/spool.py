@@ -1,14 +1,20 @@
-"""Source rows on local disk between the passes: a memory map, and 50 bytes a row in memory."""
+"""Source rows on local disk between the passes: one line each, and 90 bytes a row in memory.
+
+Read by position and not by memory map: pages of a map count as this process's memory, and a pass
+over all rows would touch every one of them.
+"""
 
 import hashlib
 import json
+import os
+import weakref
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from trainer.data.message import Message, as_json, message_text, tools_of
@@ -16,14 +22,13 @@ from trainer.data.prepared import row_digest
 from trainer.data.problems import Place
 from trainer.data.shape import SourceRow, normalised, prompt_text
 
-BATCH_ROWS = 1024
-SCHEMA = pa.schema(
-    [("id", pa.string()), ("prompt", pa.string()), ("answer", pa.string())],
-)
+BUFFER_BYTES = 1 << 20
+BLOCK_ROWS = 4096
+DIGEST_BYTES = 32
 Keys = NDArray[np.uint64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SpooledRow:
     """A row read back."""
 
@@ -36,7 +41,7 @@ class SpooledRow:
 
 @dataclass
 class Spool:
-    """Written once, then read as often as needed."""
+    """Written once, then read as often as needed, by one thread at a time."""
 
     path: Path
     files: "array[int]" = field(default_factory=lambda: array("H"))
@@ -44,11 +49,12 @@ class Spool:
     groups: "array[int]" = field(default_factory=lambda: array("Q"))
     prompts: "array[int]" = field(default_factory=lambda: array("Q"))
     pairs: "array[int]" = field(default_factory=lambda: array("Q"))
+    answers: "array[int]" = field(default_factory=lambda: array("Q"))
     ids: "array[int]" = field(default_factory=lambda: array("Q"))
     digests: bytearray = field(default_factory=bytearray)
-    _pending: list[tuple[str, str, str]] = field(default_factory=list)
-    _writer: pa.RecordBatchFileWriter | None = None
-    _batches: list[pa.RecordBatch] = field(default_factory=list)
+    _starts: "array[int]" = field(default_factory=lambda: array("Q", [0]))
+    _writer: BinaryIO | None = None
+    _descriptor: int = -1
 
     def __len__(self) -> int:
         """Rows so far."""
@@ -56,28 +62,27 @@ class Spool:
 
     def append(self, place: Place, row: SourceRow) -> None:
         """Add a row at the end."""
-        prompt = normalised(prompt_text(row.prompt))
-        tools = tools_of(row.prompt)
-        prompt += f"\0{as_json(tools)}" if tools else ""
+        text = prompt_text(row.prompt)
+        said, tools = normalised(text), tools_of(row.prompt)
+        prompt = f"{said}\0{as_json(tools)}" if tools else said
         answer = message_text(row.answer)
+        group = said if row.group == text else normalised(row.group)
         self.files.append(place.file)
         self.lines.append(place.line)
-        self.groups.append(key_of("group", normalised(row.group)))
+        self.groups.append(key_of("group", group))
         self.prompts.append(key_of("prompt", prompt))
         self.pairs.append(key_of("pair", f"{prompt}\0{answer.strip()}"))
+        self.answers.append(key_of("answer", answer.strip()))
         self.ids.append(key_of("id", row.id))
         self.digests += row_digest(row.prompt, answer)
-        self._pending.append((row.id, to_json(row.prompt), to_json(row.answer)))
-        if len(self._pending) == BATCH_ROWS:
-            self._flush()
+        self._write(to_json([row.id, row.prompt, row.answer]).encode())
 
     def close(self) -> None:
         """Finish writing."""
-        self._flush()
         if self._writer is not None:
             self._writer.close()
-            reader = pa.ipc.open_file(pa.memory_map(str(self.path)))
-            self._batches = [reader.get_batch(at) for at in range(reader.num_record_batches)]
+            self._descriptor = os.open(self.path, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._descriptor)
 
     def rows(self) -> Iterator[SpooledRow]:
         """Every row, in the order of the files."""
@@ -85,36 +90,35 @@ class Spool:
 
     def row(self, index: int) -> SpooledRow:
         """One row."""
-        batch, offset = self._batches[index // BATCH_ROWS], index % BATCH_ROWS
-        return SpooledRow(
-            index=index,
-            place=self.place(index),
-            id=batch["id"][offset].as_py(),
-            prompt=json.loads(batch["prompt"][offset].as_py()),
-            answer=json.loads(batch["answer"][offset].as_py()),
-        )
+        start, end = self._starts[index], self._starts[index + 1]
+        line = os.pread(self._descriptor, end - start, start)
+        name, prompt, answer = json.loads(line)
+        return SpooledRow(index, self.place(index), name, prompt, answer)
 
     def place(self, index: int) -> Place:
         """Where a row came from."""
         return Place(self.files[index], self.lines[index])
 
-    def digest(self, index: int) -> bytes:
-        """Digest of what the row says."""
-        return bytes(self.digests[32 * index : 32 * index + 32])
+    def digest_table(self) -> NDArray[np.uint8]:
+        """Digests of what the rows say, shape (rows, 32); no copy."""
+        return np.frombuffer(self.digests, np.uint8).reshape(-1, DIGEST_BYTES)
 
-    def _flush(self) -> None:
-        if not self._pending:
-            return
+    def _write(self, line: bytes) -> None:
         if self._writer is None:
-            self._writer = pa.ipc.new_file(str(self.path), SCHEMA)
-        columns = [pa.array(column, pa.string()) for column in zip(*self._pending, strict=True)]
-        self._writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
-        self._pending = []
+            self._writer = self.path.open("wb", buffering=BUFFER_BYTES)
+        self._writer.write(line)
+        self._starts.append(self._starts[-1] + len(line))
 
 
 def as_keys(values: "array[int]") -> Keys:
     """A column of keys as numbers to sort; no copy."""
     return np.frombuffer(values, np.uint64) if values else np.empty(0, np.uint64)
+
+
+def members(mask: NDArray[np.bool_]) -> Iterator[int]:
+    """The rows of a mask, without a list of them all."""
+    for start in range(0, len(mask), BLOCK_ROWS):
+        yield from (np.flatnonzero(mask[start : start + BLOCK_ROWS]) + start).tolist()
 
 
 def key_of(purpose: str, text: str) -> int:

@@ -74,7 +74,8 @@ def compile_template(
     template: Template = _compile_jinja_template(source)
     # Not passed to render: transformers only lets plain data through there. Templates that
     # print today's date would make every digest and every pairing depend on the day.
-    template.globals["strftime_now"] = day.strftime
+    # And in a plain dictionary: jinja's own chain of them is copied for each render, slowly.
+    template.globals = {**template.globals, "strftime_now": day.strftime}
     variables = {
         **special_tokens,
         "date_string": day.strftime("%d %b %Y"),
@@ -142,8 +143,12 @@ def fold_system(messages: list[Message]) -> list[Message]:
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TemplateRefusal after ``seconds``; only the main thread can be limited."""
-    if threading.current_thread() is not threading.main_thread():
+    """Raise TemplateRefusal after ``seconds``; only the main thread can be limited.
+
+    Inside another limit that one holds: arming the timer costs as much as a short template.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getitimer(signal.ITIMER_REAL)[0]:
         yield
         return
 

@@ -1,21 +1,26 @@
 """The second pass: rows become tokens under the real tokenizer and template, and are written."""
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from trainer.data.chat import RenderedRow, Renderer, TemplateRefusal, TrainOn
+from trainer.data.ahead import ahead
+from trainer.data.chat import Piece, RenderedRow, Renderer, TemplateRefusal, TrainOn, shorten
 from trainer.data.duplicates import Mask
 from trainer.data.message import Message, offered, tools_of
 from trainer.data.prepared import SPLITS, PreparedRow, RowWriter
 from trainer.data.problems import Fault, Problems
 from trainer.data.split import TRAIN, Codes
-from trainer.data.spool import Spool, SpooledRow
+from trainer.data.spool import Keys, Spool, SpooledRow, members
+from trainer.data.template import RENDER_LIMIT_S, time_limit
 
-BATCH_ROWS = 128
+BATCH_ROWS = 256
 NOT_SHOWN = "which the chat template of the base model leaves out"
 
 
@@ -38,18 +43,27 @@ class Rendering:
         system = [Message(role="system", content=text)] if text else []
         return offered([*system, *messages[len(own) :]], tools_of(messages))
 
-    def rows(self, conversations: Sequence[Sequence[Message]]) -> list[RenderedRow | Fault]:
-        """Each conversation as tokens, or why it cannot be learnt from."""
-        unfit = [self._unfit(messages) for messages in conversations]
-        pairs = zip(conversations, unfit, strict=True)
-        found = iter(self._rendered([messages for messages, fault in pairs if fault is None]))
-        return [next(found) if fault is None else fault for fault in unfit]
-
     def reference(self, prompt: Sequence[Message], answer: Message) -> str:
         """The answer to meet, as text: what a model would have to generate."""
         if "tool_calls" not in answer:
             return answer["content"]
         return self.renderer.answer_text([*prompt, answer])
+
+    def pieces(self, messages: Sequence[Message]) -> list[Piece] | Fault:
+        """A conversation as text, or why it cannot be learnt from."""
+        unfit = self._unfit(messages)
+        if unfit is not None:
+            return unfit
+        try:
+            with time_limit(RENDER_LIMIT_S):
+                return self.renderer.pieces(messages, self.train_on)
+        except TemplateRefusal as error:
+            return Fault("", f"{error}; change the row's roles or order, or remove it"[:300])
+
+    def row(self, pieces: Sequence[Piece], ids: Sequence[Sequence[int]]) -> RenderedRow | Fault:
+        """Its tokens put together, or why it cannot be learnt from."""
+        row = shorten(self.renderer.joined(pieces, ids, self.train_on), self.max_tokens)
+        return row if supervised_count(row) else self._unsupervised(row)
 
     def _unfit(self, messages: Sequence[Message]) -> Fault | None:
         """What the template would leave out without a word."""
@@ -60,17 +74,6 @@ class Rendering:
         if has_calls and not (template and template.takes_calls):
             return Fault("", f"has tool calls, {NOT_SHOWN}; write them as content")
         return None
-
-    def _rendered(self, conversations: Sequence[Sequence[Message]]) -> list[RenderedRow | Fault]:
-        try:
-            found = self.renderer.rows(
-                conversations, train_on=self.train_on, max_tokens=self.max_tokens
-            )
-        except TemplateRefusal as error:
-            if len(conversations) > 1:
-                return [one for each in conversations for one in self._rendered([each])]
-            return [Fault("", f"{error}; change the row's roles or order, or remove it"[:300])]
-        return [row if supervised_count(row) else self._unsupervised(row) for row in found]
 
     def _unsupervised(self, row: RenderedRow) -> Fault:
         if row.truncated:
@@ -104,7 +107,7 @@ class TokenCounts:
     longest_prompt: int = 0
     supervised: int = 0
     truncated: int = 0
-    answers: list[int] = field(default_factory=list)
+    answers: "array[int]" = field(default_factory=lambda: array("I"))
     rows: dict[str, int] = field(default_factory=dict)
 
     def add(self, row: RenderedRow, *, is_train: bool) -> None:
@@ -134,24 +137,24 @@ def tokenise(
     """
     counts = TokenCounts()
     writers = {name: RowWriter(directory / f"{name}.arrow") for name in SPLITS}
-    names = row_names(spool)
-    for batch in batches(spool, keep):
-        prompts = [rendering.prompt(row.prompt) for row in batch]
-        found = rendering.rows([[*p, r.answer] for p, r in zip(prompts, batch, strict=True)])
-        for row, prompt, rendered in zip(batch, prompts, found, strict=True):
-            if isinstance(rendered, Fault):
-                problems.add(row.place, rendered)
+    names = RowNames.of(spool)
+    encoded = partial(encode, rendering.renderer)
+    for batch in ahead(encoded, batches(spool, keep, rendering, problems)):
+        for each, ids in batch:
+            row, found = each.row, rendering.row(each.pieces, ids)
+            if isinstance(found, Fault):
+                problems.add(row.place, found)
                 continue
             code = int(codes[row.index])
-            counts.add(rendered, is_train=code == TRAIN)
+            counts.add(found, is_train=code == TRAIN)
             group = f"{spool.groups[row.index]:016x}"
             writers[SPLITS[code]].append(
                 as_prepared(
-                    prompt,
-                    rendered,
-                    name=row.id or names[row.index],
+                    each.prompt,
+                    found,
+                    name=row.id or names.of_row(row.index),
                     group=group,
-                    reference=rendering.reference(prompt, row.answer),
+                    reference=rendering.reference(each.prompt, row.answer),
                 )
             )
         on_rows(len(batch))
@@ -161,22 +164,61 @@ def tokenise(
     return counts
 
 
-def batches(spool: Spool, keep: Mask) -> Iterator[list[SpooledRow]]:
-    """The kept rows, some at a time."""
-    rows = (spool.row(index) for index in np.flatnonzero(keep).tolist())
+@dataclass(frozen=True, slots=True)
+class TextRow:
+    """A row as text, cut where its answers begin and end."""
+
+    row: SpooledRow
+    prompt: Sequence[Message]
+    pieces: Sequence[Piece]
+
+
+def batches(
+    spool: Spool, keep: Mask, rendering: Rendering, problems: Problems
+) -> Iterator[list[TextRow]]:
+    """The kept rows as text, some at a time; those that the template refuses are noted."""
+    rows = (spool.row(index) for index in members(keep))
     while batch := list(islice(rows, BATCH_ROWS)):
-        yield batch
+        texts = []
+        for row in batch:
+            prompt = rendering.prompt(row.prompt)
+            pieces = rendering.pieces([*prompt, row.answer])
+            if isinstance(pieces, Fault):
+                problems.add(row.place, pieces)
+            else:
+                texts.append(TextRow(row, prompt, pieces))
+        yield texts
 
 
-def row_names(spool: Spool) -> list[str]:
+def encode(
+    renderer: Renderer, batch: Sequence[TextRow]
+) -> list[tuple[TextRow, Sequence[Sequence[int]]]]:
+    """A batch with the tokens of its pieces; the tokenizer lets go of the interpreter's lock."""
+    return list(zip(batch, renderer.encoded([each.pieces for each in batch]), strict=True))
+
+
+@dataclass(frozen=True)
+class RowNames:
     """Names for rows without ids: from what they say, so that new rows rename none."""
-    seen: dict[bytes, int] = {}
-    names = []
-    for index in range(len(spool)):
-        digest = spool.digest(index)[:8]
-        seen[digest] = seen.get(digest, 0) + 1
-        names.append(digest.hex() + (f"-{seen[digest]}" if seen[digest] > 1 else ""))
-    return names
+
+    keys: Keys
+    numbers: NDArray[np.int32]
+    """How many rows have said the same by then."""
+
+    @classmethod
+    def of(cls, spool: Spool) -> "RowNames":
+        """Names for all rows."""
+        keys = spool.digest_table()[:, :8].copy().view(">u8").reshape(-1).astype(np.uint64)
+        order, at = np.argsort(keys, kind="stable"), np.arange(len(keys))
+        is_first = np.concatenate([[True], np.diff(keys[order]) != 0])
+        numbers = np.empty(len(keys), np.int32)
+        numbers[order] = at - np.maximum.accumulate(np.where(is_first, at, 0)) + 1
+        return cls(keys, numbers)
+
+    def of_row(self, row: int) -> str:
+        """The name of one row."""
+        number = self.numbers[row]
+        return f"{self.keys[row]:016x}" + (f"-{number}" if number > 1 else "")
 
 
 def as_prepared(

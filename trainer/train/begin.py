@@ -9,7 +9,7 @@ from peft import PeftModel
 from trainer.data.plan import PreparedPlan
 from trainer.model.adapter import base_of, trainable
 from trainer.train.corpus import Corpus, check_head, corpus_for
-from trainer.train.documents import Document, Row, read_documents
+from trainer.train.documents import StoredDocuments, StoredRows
 from trainer.train.loop import Training
 from trainer.train.optimizer import adamw
 from trainer.train.plan import Step, plan_steps
@@ -23,15 +23,15 @@ from trainer.train.settings import (
 from trainer.train.state import TrainState
 
 
-class GroupedRow(Row, Protocol):
-    """A row of a prepared split."""
+class GroupedRow(Protocol):
+    """A row of a prepared split, as far as its group goes."""
 
     @property
     def group(self) -> str:
         """Rows of one group are never in two splits."""
 
 
-class Split(Protocol):
+class Split(StoredRows, Protocol):
     """A prepared split."""
 
     def __len__(self) -> int:
@@ -68,9 +68,9 @@ def begin(
         StageError: the model's logits are not understood.
     """
     base = base_of(model)
-    train = corpus_for(base, _documents(prepared.train), dropout=settings.dropout)
+    train = corpus_for(base, StoredDocuments(prepared.train), dropout=settings.dropout)
     check_head(base, train.documents[0])
-    validation = corpus_for(base, _documents(prepared.validation), dropout=0.0)
+    validation = corpus_for(base, StoredDocuments(prepared.validation), dropout=0.0)
     steps = _steps(train, settings)
     torch.manual_seed(settings.seed)
     return Training(
@@ -106,10 +106,6 @@ def notes_on(training: Training, groups: int) -> list[str]:
     if not training.train.packs:
         notes.append("Rows were padded, not packed: not every layer attends to all tokens.")
     return notes
-
-
-def _documents(split: Split) -> list[Document]:
-    return read_documents(split.row(index) for index in range(len(split)))
 
 
 def _steps(train: Corpus, settings: TrainSettings) -> list[Step]:

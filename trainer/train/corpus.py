@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from trainer.model.attention import attends_fully
 from trainer.model.load import decoder
 from trainer.pulse import beat
 from trainer.train.batch import Batch, pack, pad
-from trainer.train.documents import Document, shared_prefix
+from trainer.train.documents import Document, lengths_of, shared_prefix
 from trainer.train.loss import hidden_at_sources, logits_head, loss_sum
 from trainer.train.plan import micro_batches
 from trainer.train.ranks import ALONE, Ranks
@@ -33,10 +34,10 @@ class Corpus:
     prefix: int = 0
     packs: bool = True
 
-    @property
-    def lengths(self) -> list[int]:
+    @cached_property
+    def lengths(self) -> Sequence[int]:
         """Tokens of each document."""
-        return [len(each) for each in self.documents]
+        return lengths_of(self.documents)
 
     def batches(self, members: Sequence[int], limit: int) -> Iterator[Batch]:
         """The members in micro-batches that compute at most ``limit`` tokens each."""
@@ -77,10 +78,11 @@ def corpus_for(model: PreTrainedModel, documents: Sequence[Document], *, dropout
 
 def is_packable(model: PreTrainedModel, documents: Sequence[Document], prefix: int) -> bool:
     """Whether the model's layers allow packs, tried on its two shortest rows."""
-    longest = max((len(each) for each in documents), default=0)
-    if not documents or not attends_fully(model, longest):
+    lengths = lengths_of(documents)
+    if not documents or not attends_fully(model, max(lengths)):
         return False
-    pair = sorted(documents, key=len)[:2]
+    shortest = sorted(range(len(documents)), key=lengths.__getitem__)[:2]
+    pair = [documents[at] for at in shortest]
     with torch.no_grad():
         apart = hidden_at_sources(model, pad(pair).to(model.device))
         try:

@@ -3,9 +3,10 @@
 Pure; numpy only.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,9 +47,50 @@ def document(row: Row) -> Document:
     return Document(tokens, targets.astype(np.int64))
 
 
-def read_documents(rows: Iterable[Row]) -> list[Document]:
-    """Every row of a split."""
-    return [document(row) for row in rows]
+class StoredRows(Protocol):
+    """A split on disk."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each row."""
+
+    def tokens(self, index: int, /) -> Row:
+        """One row."""
+
+
+class StoredDocuments(Sequence[Document]):
+    """The rows of a split as documents, each read when it is asked for and then forgotten."""
+
+    def __init__(self, rows: StoredRows) -> None:
+        self._rows = rows
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """Tokens of each document."""
+        return list(self._rows.lengths.tolist())
+
+    def __len__(self) -> int:
+        """Documents."""
+        return len(self.lengths)
+
+    @overload
+    def __getitem__(self, at: int) -> Document: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> list[Document]: ...
+
+    def __getitem__(self, at: int | slice) -> Document | list[Document]:
+        """One document, or some."""
+        if isinstance(at, slice):
+            return [self[index] for index in range(*at.indices(len(self)))]
+        return document(self._rows.tokens(range(len(self))[at]))
+
+
+def lengths_of(documents: Sequence[Document]) -> Sequence[int]:
+    """Tokens of each document; of stored ones without reading them."""
+    if isinstance(documents, StoredDocuments):
+        return documents.lengths
+    return [len(each) for each in documents]
 
 
 def shared_prefix(documents: Sequence[Document]) -> int:
@@ -59,11 +101,14 @@ def shared_prefix(documents: Sequence[Document]) -> int:
     if len(documents) < 2:  # noqa: PLR2004 - one document shares with nobody
         return 0
     first = documents[0].tokens
-    length = min(_free_tokens(each) for each in documents)
-    for other in documents[1:]:
-        differs = np.flatnonzero(first[:length] != other.tokens[:length])
+    length = len(first)
+    for each in documents:
+        length = min(length, _free_tokens(each))
+        differs = np.flatnonzero(first[:length] != each.tokens[:length])
         length = int(differs[0]) if len(differs) else length
-    return length if length >= MIN_SHARED_PREFIX else 0
+        if length < MIN_SHARED_PREFIX:
+            return 0
+    return length
 
 
 def _free_tokens(each: Document) -> int:

@@ -35,7 +35,7 @@ def spooled(tmp_path):
 
 
 def near(spool):
-    return list(find_near(spool, np.ones(len(spool), bool)).pairs)
+    return [tuple(pair) for pair in find_near(spool, np.ones(len(spool), bool)).pairs.tolist()]
 
 
 OTHERS = [a_text(start) for start in range(50, 250, 40)]
