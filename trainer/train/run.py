@@ -22,8 +22,9 @@ from trainer.store.base import Store
 from trainer.store.manifest import BaseBinding, TrainingSummary
 from trainer.train.allowance import Allowance
 from trainer.train.begin import Splits, begin, notes_on, validation_groups
-from trainer.train.checkpoint import newest_checkpoint, write_checkpoint
+from trainer.train.checkpoint import keep_until, newest_checkpoint, write_checkpoint
 from trainer.train.corpus import mean_loss
+from trainer.train.divergence import DivergedError
 from trainer.train.lineage import library_versions
 from trainer.train.loop import Training
 from trainer.train.ranks import ALONE, Ranks
@@ -151,6 +152,9 @@ class _Attempt:
         try:
             self.progress.start(ACTIVITY, len(self.training.steps), done=self.training.state.step)
             partial = self._follow()
+        except DivergedError as error:
+            self._keep_good(error)
+            raise
         except StageError as error:
             error.checkpoint_step = self.saved_step
             raise
@@ -194,6 +198,16 @@ class _Attempt:
         self._save_when_due()
         self.longest_s = max(self.longest_s, self.clock() - started_s)
 
+    def _keep_good(self, error: DivergedError) -> None:
+        """Leave no checkpoint that may hold what went wrong, and say which one there is."""
+        training, io = self.training, self.io
+        if training.ranks.is_first:
+            io.check_claim()
+            fingerprint = training.state.fingerprint
+            kept = keep_until(io.store, io.run_id, error.good_step, fingerprint=fingerprint)
+            error.tell_kept(kept)
+        training.ranks.any(False)  # the first rank has the last word: nobody ends before it
+
     def _interrupted(self) -> StageError:
         self._save()
         self.training.ranks.any(False)  # nobody ends before the checkpoint is kept
@@ -219,7 +233,11 @@ class _Attempt:
         )
 
     def _save_when_due(self) -> None:
-        if self.clock() - self.saved_at >= self.training.settings.checkpoint_period_s:
+        is_doubtful = self.training.state.exploded > 0  # it would push out a good one
+        if (
+            not is_doubtful
+            and self.clock() - self.saved_at >= self.training.settings.checkpoint_period_s
+        ):
             self._save()
 
     def _save(self) -> None:

@@ -33,6 +33,7 @@ from trainer.data.prepared import Prepared
 from trainer.errors import StageError
 from trainer.judge.gate import not_needed
 from trainer.model.adapter import attach, base_of, load_adapter
+from trainer.model.fit import memory_named
 from trainer.model.load import load_base, pick_device, pick_precision
 from trainer.model.threads import pick_threads
 from trainer.pulse import PULSE
@@ -81,7 +82,10 @@ def train(ctx: StageContext) -> StageResult:
     """
     device = pick_device(ctx.request.spec.gpus)
     limit_s = PATIENCE * ctx.request.spec.training.stall_seconds
-    with joined(os.environ, device=device, timeout_s=limit_s, stop=ctx.stop) as ranks:
+    with (
+        memory_named(lambda: PULSE.doing),
+        joined(os.environ, device=device, timeout_s=limit_s, stop=ctx.stop) as ranks,
+    ):
         return train_with(ranks, ctx, device)
 
 
