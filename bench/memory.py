@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,16 @@ from builders.requests import a_request, a_spec
 
 from trainer.contract.outcome import Outcome
 from trainer.contract.request import Stage
+from trainer.data.prepared import open_prepared
+from trainer.store.checked import read_manifest
+from trainer.store.file import FileStore
+from trainer.train.footprint import (
+    WEIGHT_BYTES,
+    footprint,
+    tokens_of,
+    weight_files,
+    weight_shapes,
+)
 
 SAMPLE_S = 0.02
 MIB = 1 << 20
@@ -34,6 +45,14 @@ class Taken:
     anonymous: int
     resident: int
     """With pages of files, which the kernel may take back."""
+    weights_mapped: int
+    """Of the base model's file: mapped, where its numbers are used as they lie there."""
+    estimate: int
+
+    @property
+    def needed(self) -> int:
+        """What it cannot work without: weights that were taken back are read again at once."""
+        return self.anonymous + self.weights_mapped
 
 
 def data(count: int, words: int) -> Iterator[dict[str, Any]]:
@@ -69,15 +88,15 @@ def outcome(root: Path) -> Outcome:
     return Outcome.model_validate_json((root / "outcome").read_text().splitlines()[0])
 
 
-def watched(process: "subprocess.Popen[bytes]") -> Taken:
-    """The peaks until the process has ended."""
+def watched(process: "subprocess.Popen[bytes]") -> tuple[int, int]:
+    """The peaks until the process has ended, anonymous and resident."""
     anonymous = resident = 0
     while process.poll() is None:
         figures = status(process.pid)
         anonymous = max(anonymous, figures.get("RssAnon", 0) + figures.get("RssShmem", 0))
         resident = max(resident, figures.get("VmHWM", 0))
         time.sleep(SAMPLE_S)
-    return Taken(anonymous, resident)
+    return anonymous, resident
 
 
 def status(pid: int) -> dict[str, int]:
@@ -100,10 +119,25 @@ def measured(base: Path, options: argparse.Namespace) -> Taken:
         spec = a_spec(root, **sections(options))
         if start(root, Stage.PREPARE, "", spec).wait():
             raise SystemExit(outcome(root).message)
-        taken = watched(start(root, Stage.TRAIN, outcome(root).run_id, spec))
+        run_id = outcome(root).run_id
+        peaks = watched(start(root, Stage.TRAIN, run_id, spec))
         if outcome(root).failure is not None:
             raise SystemExit(outcome(root).message)
-        return taken
+        return taken(base, root / "output", run_id, peaks, rank=options.rank)
+
+
+def taken(base: Path, output: Path, run_id: str, peaks: tuple[int, int], *, rank: int) -> Taken:
+    """The peaks beside the estimate of the same run."""
+    summary = read_manifest(FileStore(output), run_id)
+    assert summary is not None, run_id  # noqa: S101 - the stage has just said so
+    precision, shapes = summary.training.precision, weight_shapes(base)
+    with tempfile.TemporaryDirectory() as name:
+        prepared = open_prepared(FileStore(output), run_id, Path(name))
+        tokens = tokens_of(prepared)
+    found = footprint(shapes, precision=precision, rank=rank, tokens=tokens)
+    size = sum(path.stat().st_size for path in weight_files(base))
+    is_mapped = round(size / sum(map(prod, shapes.values()))) == WEIGHT_BYTES[precision]
+    return Taken(*peaks, size if is_mapped else 0, found.peak)
 
 
 def sections(options: argparse.Namespace) -> dict[str, Any]:
@@ -143,8 +177,12 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> None:
     """Measure and print."""
     options = options_of(arguments)
-    taken = measured(options.base, options)
-    print(f"anonymous {taken.anonymous / MIB:.0f} MiB, resident {taken.resident / MIB:.0f} MiB")
+    found = measured(options.base, options)
+    print("| estimated, MiB | taken | of it anonymous | resident at the most | estimate / taken |")
+    print("|---|---|---|---|---|")
+    figures = [found.estimate, found.needed, found.anonymous, found.resident]
+    cells = [f"{figure / MIB:,.0f}" for figure in figures]
+    print(f"| {' | '.join(cells)} | {found.estimate / found.needed:.2f} |")
 
 
 if __name__ == "__main__":

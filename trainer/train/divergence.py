@@ -11,7 +11,7 @@ from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 from trainer.train.state import TrainState
 
-TIMES_FIRST = 3.0
+TIMES_FIRST = 1.5
 SHARE_OF_GUESSING = 0.9
 """Of ln(vocabulary), the loss of a model that knows nothing."""
 PATIENCE = 3

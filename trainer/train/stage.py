@@ -34,6 +34,7 @@ from trainer.errors import StageError
 from trainer.judge.gate import not_needed
 from trainer.model.adapter import attach, base_of, load_adapter
 from trainer.model.fit import memory_named
+from trainer.model.heap import map_large_blocks
 from trainer.model.load import load_base, pick_device, pick_precision
 from trainer.model.threads import pick_threads
 from trainer.pulse import PULSE
@@ -47,6 +48,7 @@ from trainer.store.open import open_store
 from trainer.train import publish, together, work
 from trainer.train.allowance import Allowance, evaluation_s
 from trainer.train.checkpoint import has_checkpoint
+from trainer.train.footprint import require_memory
 from trainer.train.ranks import Ranks, joined
 from trainer.train.run import TrainIO, train_adapter
 
@@ -80,6 +82,7 @@ def train(ctx: StageContext) -> StageResult:
         StageError: INTERRUPTED with a checkpoint kept; DIVERGED; anything of the store.
         FencedError: a newer attempt has taken the run over.
     """
+    map_large_blocks()
     device = pick_device(ctx.request.spec.gpus)
     limit_s = PATIENCE * ctx.request.spec.training.stall_seconds
     with (
@@ -130,6 +133,8 @@ def open_bench(ctx: StageContext, ranks: Ranks, device: str, *, trained: bool) -
     base = together.base(ranks, lambda: resolve_base(ctx, frozen(request, prepared)))
     renderer = load_renderer(base.path, template_date=prepared.plan.template_date)
     precision = pick_precision(request.spec.training.precision, device)
+    if device == "cpu":  # a GPU's memory is not the host's
+        require_memory(base.path, prepared, request.spec.lora, precision, ranks.world)
     with PULSE.silent("loading the base model"):
         model = load_base(base.path, precision=precision, device=device)
     examination = replace(examine(ctx, prepared, renderer, model, claim), peers=ranks)

@@ -1,5 +1,6 @@
-"""The device's memory runs out, somewhere: the work is done again in smaller parts, with the same
-gradient; where one row is too much the stage fails and says what to do.
+"""The device's memory runs out, somewhere: the same work is done again in smaller parts.
+
+The gradient stays; where one row is too much the stage fails and says what to do.
 """
 
 import pytest
@@ -152,9 +153,11 @@ HOST = [
 
 @pytest.mark.parametrize("allocate", HOST)
 def test_a_host_that_gives_no_more_is_the_other_class(allocate):
-    with pytest.raises(StageError, match=r"spec\.compute\.resources") as caught:
-        with memory_named(lambda: "training"):
-            allocate()
+    with (
+        pytest.raises(StageError, match=r"spec\.compute\.resources") as caught,
+        memory_named(lambda: "training"),
+    ):
+        allocate()
     assert caught.value.failure is FailureClass.HOST_OUT_OF_MEMORY
 
 
