@@ -18,6 +18,7 @@ from trainer.data.plan import PreparedPlan
 from trainer.errors import StageError
 from trainer.model.adapter import base_of, save_adapter
 from trainer.progress import ProgressTracker
+from trainer.pulse import beat
 from trainer.store.base import Store
 from trainer.store.manifest import BaseBinding, TrainingSummary
 from trainer.train.allowance import Allowance
@@ -32,6 +33,8 @@ from trainer.train.settings import MAX_TRAIN_PROBE_ROWS, settings_of
 
 ACTIVITY = "training"
 """Name in the progress; its unit is steps."""
+READING, EVALUATING, SAVING = "reading rows", "evaluating", "writing a checkpoint"
+"""What it is at beside that, for whoever reads why it stood still."""
 
 
 class Stop(Enum):
@@ -90,6 +93,7 @@ def train_adapter(
             the limit, where it allows no step.
         FencedError: a newer attempt has taken over.
     """
+    beat(READING)
     settings = settings_of(request.spec, plan)
     training = begin(model, prepared, settings, plan=plan, clock=clock, ranks=ranks)
     notes = notes_on(training, validation_groups(prepared))
@@ -190,8 +194,10 @@ class _Attempt:
         """One evaluation or one optimizer step, and its checkpoint where that is due."""
         started_s = self.clock()
         if self.training.is_evaluation_due:
+            beat(EVALUATING)
             self.training.evaluate()
         else:
+            beat(ACTIVITY)
             self.training.step()
             self.progress.advance()
         self._show()
@@ -243,6 +249,7 @@ class _Attempt:
     def _save(self) -> None:
         if not self.training.ranks.is_first:
             return
+        beat(SAVING)
         self.io.check_claim()
         write_checkpoint(self.io.store, self.io.run_id, self.io.epoch, self.training.freeze())
         self.saved_step, self.saved_at = self.training.state.step, self.clock()

@@ -37,7 +37,7 @@ from trainer.model.fit import memory_named
 from trainer.model.heap import map_large_blocks
 from trainer.model.load import load_base, pick_device, pick_precision
 from trainer.model.threads import pick_threads
-from trainer.pulse import PULSE
+from trainer.pulse import PULSE, beat
 from trainer.sources.base import ResolvedModel
 from trainer.sources.resolve import resolve
 from trainer.stage import StageContext, StageResult, outcome_of
@@ -55,6 +55,8 @@ from trainer.train.run import TrainIO, train_adapter
 Answers = dict[str, list[ArmAnswer]]
 
 BASE = "read base"
+FETCHING, PUBLISHING = "fetching prepared data", "publishing"
+"""What it is at between two parts of the progress, for whoever reads why it stood still."""
 PATIENCE = 2.0
 """Times ``training.stallSeconds`` that ranks wait at a sum: who stalls may say so first."""
 BASE_SHARE = 0.02
@@ -108,6 +110,7 @@ def train_with(ranks: Ranks, ctx: StageContext, device: str) -> StageResult:
     answers[TUNED] = answer_arm(TUNED, base_of(model), bench.examination, adapter_digest=digest)
     if ranks.is_first:  # a text of a minute: the others would wait for it or end, and so they end
         losses = forgetting_of(bench, model)
+        beat(PUBLISHING)
         publish.answers(publication(bench), answers, digest, losses, seconds_since(started_s))
     return result(bench, manifest, seconds_since(started_s))
 
@@ -126,6 +129,7 @@ def finished_training(ranks: Ranks, ctx: StageContext) -> RunManifest | None:
 def open_bench(ctx: StageContext, ranks: Ranks, device: str, *, trained: bool) -> Bench:
     """Take the run's claim, open its data and load its base model."""
     request = ctx.request
+    beat(FETCHING)
     claim = together.claim(ranks, ctx)
     prepared = together.prepared(ranks, ctx)
     parts = work.parts(prepared.plan, request.spec, len(prepared.test), trained=trained)
@@ -244,6 +248,7 @@ def adapter_of(
         allowance=Allowance(bench.ctx.limit, evaluation_s(parts, seconds)),
         ranks=bench.ranks,
     )
+    beat(PUBLISHING)
     published = together.published(
         bench.ranks, lambda: publish.adapter(publication(bench), trained)
     )
