@@ -22,7 +22,7 @@ export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images \
-  programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain bench-progress bench-verdict bench-retrain \
+  programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain bench-progress bench-verdict bench-memory bench-retrain \
   bench-basemodels bench-operator bench-prepare twin clean
 
 help: ## List the targets
@@ -117,6 +117,9 @@ bench-progress: setup programs ## Does a pod that hangs delay the others? On a r
 
 bench-verdict: setup ## Simulate the verdict: error, coverage and power per cell
 	@PYTHONPATH=. $(BIN)/python bench/verdict.py
+
+bench-memory: quickstart-base ## The memory that training is estimated to need against what it takes
+	@PYTHONPATH=.:tests $(BIN)/python bench/memory.py $(BASE)
 
 bench-retrain: setup ## Plant better, equal and worse adapters; play chains of retrains
 	@PYTHONPATH=. $(BIN)/python bench/retrain.py

@@ -5,15 +5,18 @@ model in ``base``; transformers lets only one of several ranks write one.
 """
 
 import json
+import math
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
+from builders.short_memory import ShortDevice, larger_than, never
 from builders.training import RUN, Bench, StoppingAt, documents
 from peft import PeftModel
 from safetensors.torch import save_file
@@ -28,7 +31,7 @@ from trainer.limit import TimeLimit
 from trainer.model.adapter import attach, base_of, copy_weights, trainable
 from trainer.model.load import load_base
 from trainer.store import layout
-from trainer.train import loop
+from trainer.train import corpus, loop
 from trainer.train.allowance import Allowance
 from trainer.train.corpus import Corpus, corpus_for, mean_loss
 from trainer.train.documents import Document
@@ -147,19 +150,49 @@ def recorded(training: Training) -> Recorded:
     return kept
 
 
-def short_of_memory(folder: Path, ranks: Ranks) -> Recorded:
-    """Only the last rank's device holds 20 tokens and no more."""
+def device_of_last(ranks: Ranks, tokens: int, *, backward: bool = False) -> ShortDevice:
+    """Only the last rank's device is short: it holds so many tokens at a time."""
+    is_last = ranks.rank == ranks.world - 1
+    return ShortDevice(larger_than(tokens) if is_last else never, backward)
 
-    def loss(model: Any, batch: Any) -> Tensor:
-        if ranks.rank == ranks.world - 1 and batch.input_ids.numel() > 40:
-            raise torch.OutOfMemoryError
-        return loss_sum(model, batch)
 
-    before, loop.loss_sum = loop.loss_sum, loss
-    try:
+def short_of_memory(folder: Path, ranks: Ranks, *, backward: bool = False) -> Recorded:
+    """It runs out in training, in one of the two passes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "loss_sum", device_of_last(ranks, 40, backward=backward))
         return recorded(a_training(folder, ranks, WHOLE))
-    finally:
-        loop.loss_sum = before
+
+
+def short_evaluation(model: PeftModel, ranks: Ranks) -> float:
+    """It runs out in an evaluation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "loss_sum", device_of_last(ranks, 40))
+        return mean_loss(base_of(model), Corpus(documents(9, seed=5)), WHOLE, ranks)
+
+
+def exhausted(folder: Path, ranks: Ranks) -> dict[str, Any]:
+    """It does not even hold one row; whoever waited in a collective would never say this."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "loss_sum", device_of_last(ranks, 5))
+        training = a_training(folder, ranks, WHOLE)
+        return failure_of(training.step) | {"step": training.state.step}
+
+
+def diverged(folder: Path, ranks: Ranks) -> dict[str, Any]:
+    """The last rank's loss is no number, in the second step."""
+    training = a_training(folder, ranks, WHOLE)
+    training.step()
+    is_last = ranks.rank == ranks.world - 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "loss_sum", lambda *a: loss_sum(*a) * (math.nan if is_last else 1.0))
+        return failure_of(training.step) | {"step": training.state.step}
+
+
+def failure_of(act: Callable[[], None]) -> dict[str, Any]:
+    """What it fails with."""
+    with pytest.raises(StageError) as caught:
+        act()
+    return {"failure": caught.value.failure, "message": caught.value.message}
 
 
 def resumed_with_noise(folder: Path, ranks: Ranks) -> Recorded:
@@ -210,6 +243,7 @@ def run(out: Path, ranks: Ranks) -> None:
         "single": recorded(a_training(folder, ranks, SINGLE)),
         "padded": recorded(a_training(folder, ranks, WHOLE, packs=False)),
         "short": short_of_memory(folder, ranks),
+        "short backward": short_of_memory(folder, ranks, backward=True),
         "noise": recorded(a_training(folder, ranks, WHOLE, dropout=0.3)),
         "noise again": resumed_with_noise(folder, ranks),
     }
@@ -221,6 +255,9 @@ def run(out: Path, ranks: Ranks) -> None:
         for name, case in cases.items()
     }
     figures["evaluation"] = mean_loss(base_of(model), Corpus(documents(9, seed=5)), WHOLE, ranks)
+    figures["short evaluation"] = short_evaluation(model, ranks)
+    figures["exhausted"] = exhausted(folder, ranks)
+    figures["diverged"] = diverged(folder, ranks)
     figures["said"] = ranks.told("word", lambda: f"by rank {ranks.rank}")
     if ranks.world > 1:
         figures["limited"] = limited_on_the_last(out / f"limited-{ranks.rank}", ranks)

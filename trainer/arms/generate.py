@@ -8,13 +8,13 @@ earlier tokens (sliding windows, recurrent states) take the slower way through t
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 import torch
 from transformers import PreTrainedModel
 
 from trainer.arms.cache import RoomyCache
 from trainer.arms.fallback import answer_plainly, shares_prefixes
+from trainer.arms.halving import Halving
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 from trainer.pulse import beat
@@ -59,6 +59,7 @@ class Decoder:
     stop: threading.Event
     pace: Pace = CPU_PACE
     _prefix: tuple[tuple[int, ...], RoomyCache] | None = field(default=None, init=False)
+    _halving: Halving = field(default_factory=Halving, init=False)
 
     @torch.inference_mode()
     def answer(self, prompts: Sequence[Sequence[int]], shared: Sequence[int]) -> list[Generated]:
@@ -66,27 +67,27 @@ class Decoder:
 
         Raises:
             StageError: INTERRUPTED, when stopped; nothing of this batch is kept.
+            StageError: GPU_OUT_OF_MEMORY, the device does not hold one prompt.
         """
-        if not shares_prefixes(self.model):
-            ids = answer_plainly(
-                self.model, prompts, self.stop_ids, self.max_new_tokens, check=self._check_stop
-            )
-            return [self._cut(row) for row in ids]
         order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))
-        rows = chain.from_iterable(
-            self._decode(part, shared) for part in self._parts([prompts[at] for at in order])
+        rows = self._halving.answers(
+            lambda part: self._decode(part, shared),
+            [prompts[at] for at in order],
+            self._rows_at_once(prompts),
         )
         answers = dict(zip(order, map(self._cut, rows), strict=True))
         return [answers[at] for at in range(len(prompts))]
 
-    def _parts(self, prompts: Sequence[Sequence[int]]) -> Iterator[Sequence[Sequence[int]]]:
-        """As many rows at once as the cache's budget allows."""
+    def _rows_at_once(self, prompts: Sequence[Sequence[int]]) -> int:
+        """As many as the cache's budget allows."""
         longest = max(map(len, prompts)) + self.max_new_tokens
-        rows = max(1, self.pace.cache_tokens // longest)
-        for start in range(0, len(prompts), rows):
-            yield prompts[start : start + rows]
+        return max(1, self.pace.cache_tokens // longest)
 
     def _decode(self, prompts: Sequence[Sequence[int]], shared: Sequence[int]) -> list[list[int]]:
+        if not shares_prefixes(self.model):
+            return answer_plainly(
+                self.model, prompts, self.stop_ids, self.max_new_tokens, check=self._check_stop
+            )
         batch = _Batch.padded(prompts, len(shared), self.max_new_tokens, self.model.device)
         cache = RoomyCache(
             self.model.config.get_text_config().num_hidden_layers,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -80,6 +81,11 @@ class PreparedRows:
     def __len__(self) -> int:
         """Rows of the split."""
         return self._starts[-1]
+
+    def longest(self) -> int:
+        """Tokens of the longest row; reads none of them."""
+        lengths = (pc.list_value_length(batch["input_ids"]) for batch in self._batches)
+        return max((pc.max(each).as_py() or 0 for each in lengths), default=0)
 
     def row(self, index: int) -> PreparedRow:
         """Row ``index``; its token ids are a view of the file."""

@@ -81,6 +81,19 @@ def has_checkpoint(store: Store, run_id: str) -> bool:
     return bool(_places(store, run_id))
 
 
+def keep_until(store: Store, run_id: str, step: int, *, fingerprint: str) -> int:
+    """Remove this training's checkpoints after a step; returns the step of the newest left, or 0.
+
+    Those of other settings or data are none of its business.
+    """
+    for place in _places(store, run_id):
+        checkpoint, _ = _read(store, run_id, place) if place.step > step else (None, "")
+        if checkpoint is not None and checkpoint.state.fingerprint == fingerprint:
+            _remove(store, run_id, place)
+    left, _ = newest_checkpoint(store, run_id, fingerprint=fingerprint)
+    return left.state.step if left is not None else 0
+
+
 def remove_checkpoints(store: Store, run_id: str) -> None:
     """Remove every checkpoint of a run, of all attempts; for when its result is published."""
     for key in [entry.key for entry in store.list(layout.run(run_id, "e"))]:

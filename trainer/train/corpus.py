@@ -15,6 +15,7 @@ from trainer.model.load import decoder
 from trainer.pulse import beat
 from trainer.train.batch import Batch, pack, pad
 from trainer.train.documents import Document, lengths_of, shared_prefix
+from trainer.train.fitting import Share, sum_that_fits
 from trainer.train.loss import hidden_at_sources, logits_head, loss_sum
 from trainer.train.plan import micro_batches
 from trainer.train.ranks import ALONE, Ranks
@@ -53,6 +54,10 @@ class Corpus:
             return members
         own = [length - self.prefix for length in self.lengths]
         return shares(members, own, world=ranks.world)[ranks.rank]
+
+    def parts(self, members: Sequence[int]) -> Share:
+        """How members divide into micro-batches, and how into smaller ones."""
+        return Share(members, self.lengths, self.prefix)
 
     def targets(self, members: Sequence[int]) -> int:
         """Supervised tokens of the members."""
@@ -114,8 +119,16 @@ def check_head(model: PreTrainedModel, each: Document) -> None:
 
 @torch.no_grad()
 def mean_loss(model: PreTrainedModel, corpus: Corpus, limit: int, ranks: Ranks = ALONE) -> float:
-    """Nats per supervised token over a whole corpus, which the ranks read together."""
+    """Nats per supervised token over a whole corpus, which the ranks read together.
+
+    Parts that the device does not hold are halved for this once: the next gradient is not theirs.
+    """
     members = range(len(corpus.documents))
-    batches = corpus.batches(corpus.share(members, ranks), limit)
-    losses = [loss_sum(model, batch.to(model.device)).item() for batch in batches]
-    return ranks.total(sum(losses))[0] / max(1, corpus.targets(members))
+    own = corpus.share(members, ranks)
+
+    def loss(limit: int) -> float:
+        batches = corpus.batches(own, limit)
+        return sum(loss_sum(model, batch.to(model.device)).item() for batch in batches)
+
+    total, _ = sum_that_fits(loss, corpus.parts(own), limit, ranks, what="one row to evaluate")
+    return total / max(1, corpus.targets(members))

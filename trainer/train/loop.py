@@ -6,19 +6,18 @@ published is decided in ``run``.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 
 import torch
 from peft import PeftModel
 from torch import Tensor
 from torch.optim import AdamW
 
-from trainer.contract.failures import FailureClass
-from trainer.errors import StageError
 from trainer.model.adapter import base_of, copy_weights, restore_weights, trainable
 from trainer.report.model import LossPoint
 from trainer.train.checkpoint import Checkpoint, restore_rng, rng_state
 from trainer.train.corpus import Corpus, mean_loss
+from trainer.train.divergence import after_evaluation, after_step
+from trainer.train.fitting import sum_that_fits
 from trainer.train.loss import loss_sum
 from trainer.train.optimizer import clip, moments, restore_moments, set_rate
 from trainer.train.plan import Step, evaluation_steps
@@ -26,8 +25,6 @@ from trainer.train.ranks import ALONE, Ranks
 from trainer.train.schedule import rate_factor
 from trainer.train.settings import TrainSettings
 from trainer.train.state import TrainState
-
-MIN_MICRO_TOKENS = 32
 
 
 @dataclass
@@ -71,13 +68,20 @@ class Training:
         """One optimizer step.
 
         Raises:
-            StageError: the loss or the gradient is not finite, or one row is too large for the GPU.
+            DivergedError: see ``divergence``.
+            StageError: one row is too large for the GPU.
         """
         started, now = self.clock(), self.steps[self.state.step]
         loss = self._accumulate(now)
         rate = self._learning_rate()
         norm = clip(self.parameters, self.settings.max_grad_norm)
-        self._require_finite(loss, norm)
+        found = after_step(
+            self.state,
+            loss,
+            norm,
+            vocabulary=base_of(self.model).config.get_text_config().vocab_size,
+            learning_rate=self.settings.learning_rate,
+        )
         set_rate(self.optimizer, rate)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -87,13 +91,14 @@ class Training:
             step=self.state.step + 1,
             trained_tokens=self.state.trained_tokens + tokens,
             step_seconds=self.state.step_seconds + self.clock() - started,
+            **found,
         )
         self._record(train_loss=loss, learning_rate=rate)
 
     def evaluate(self) -> None:
         """Validation loss of the adapter as it is; keeps the adapter if it is the best so far."""
         loss = mean_loss(base_of(self.model), self.validation, self.state.micro_tokens, self.ranks)
-        self._require_finite(loss)
+        found = after_evaluation(self.state, loss, learning_rate=self.settings.learning_rate)
         best = self.state.best_loss
         is_gain = best is None or loss < best - self.settings.min_delta
         stale = 0 if is_gain else self.state.stale_evaluations + 1
@@ -103,6 +108,7 @@ class Training:
             evaluated_step=self.state.step,
             stale_evaluations=stale,
             stopped_early=bool(patience) and stale >= patience and not self.is_finished,
+            **found,
         )
         if best is None or loss < best:
             self._keep_best(loss)
@@ -142,51 +148,29 @@ class Training:
         When the GPU's memory runs out, on any rank, the step's gradients are dropped and it is done
         again in smaller parts; the sum, and so the gradient, stays the same.
         """
-        while True:
-            loss = self._backward_if_it_fits(step)
-            total, failures = self.ranks.total(loss or 0.0, float(loss is None))
-            if not failures:
-                self.ranks.sum_gradients(self.parameters.values())
-                return total
-            self.optimizer.zero_grad(set_to_none=True)
-            self._halve_micro_tokens()
+        members = self.train.share(step.documents, self.ranks)
+        loss, micro_tokens = sum_that_fits(
+            lambda limit: self._backward(step, members, limit),
+            self.train.parts(members),
+            self.state.micro_tokens,
+            self.ranks,
+            drop=self.optimizer.zero_grad,
+            what=f"one row at step {self.state.step + 1}",
+        )
+        self.state = self.state.model_copy(update={"micro_tokens": micro_tokens})
+        self.ranks.sum_gradients(self.parameters.values())
+        return loss
 
-    def _backward_if_it_fits(self, step: Step) -> float | None:
-        try:
-            return self._backward(step)
-        except torch.OutOfMemoryError:
-            return None
-
-    def _backward(self, step: Step) -> float:
+    def _backward(self, step: Step, members: Sequence[int], limit: int) -> float:
         base, total = base_of(self.model), max(1, self.train.targets(step.documents))
-        members, loss = self.train.share(step.documents, self.ranks), 0.0
+        loss = 0.0
         self.ranks.seed_noise(self.settings.seed, self.state.step)
         with _AdapterDropout(self.model, self.settings.dropout):
-            for batch in self.train.batches(members, self.state.micro_tokens):
+            for batch in self.train.batches(members, limit):
                 part = loss_sum(base, batch.to(base.device)) / total
                 part.backward()  # type: ignore[no-untyped-call]
                 loss += part.item()
         return loss
-
-    def _halve_micro_tokens(self) -> None:
-        half = self.state.micro_tokens // 2
-        if half < MIN_MICRO_TOKENS:
-            message = (
-                f"the GPU's memory does not hold one row at step {self.state.step + 1}; lower "
-                "spec.training.maxSequenceTokens or spec.lora.rank, or use a larger GPU"
-            )
-            raise StageError(FailureClass.GPU_OUT_OF_MEMORY, message)
-        torch.cuda.empty_cache()
-        self._update(micro_tokens=half)
-
-    def _require_finite(self, *values: float) -> None:
-        if not all(isfinite(value) for value in values):
-            message = (
-                f"training diverged at step {self.state.step + 1} of {len(self.steps)}: the loss "
-                "is not a finite number; lower spec.training.learningRate "
-                f"(it is {self.settings.learning_rate:g}). The last checkpoint before it is kept"
-            )
-            raise StageError(FailureClass.DIVERGED, message)
 
     def _learning_rate(self) -> float:
         factor = rate_factor(

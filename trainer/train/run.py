@@ -20,12 +20,14 @@ from trainer.model.adapter import base_of, save_adapter
 from trainer.model.servable import check_servable
 from trainer.model.targets import linear_names
 from trainer.progress import ProgressTracker
+from trainer.pulse import beat
 from trainer.store.base import Store
 from trainer.store.manifest import BaseBinding, TrainingSummary
 from trainer.train.allowance import Allowance
 from trainer.train.begin import Splits, begin, notes_on, validation_groups
-from trainer.train.checkpoint import newest_checkpoint, write_checkpoint
+from trainer.train.checkpoint import keep_until, newest_checkpoint, write_checkpoint
 from trainer.train.corpus import mean_loss
+from trainer.train.divergence import DivergedError
 from trainer.train.lineage import library_versions
 from trainer.train.loop import Training
 from trainer.train.ranks import ALONE, Ranks
@@ -33,6 +35,8 @@ from trainer.train.settings import MAX_TRAIN_PROBE_ROWS, settings_of
 
 ACTIVITY = "training"
 """Name in the progress; its unit is steps."""
+READING, EVALUATING, SAVING = "reading rows", "evaluating", "writing a checkpoint"
+"""What it is at beside that, for whoever reads why it stood still."""
 
 
 class Stop(Enum):
@@ -91,6 +95,7 @@ def train_adapter(
             the limit, where it allows no step.
         FencedError: a newer attempt has taken over.
     """
+    beat(READING)
     settings = settings_of(request.spec, plan)
     training = begin(model, prepared, settings, plan=plan, clock=clock, ranks=ranks)
     notes = notes_on(training, validation_groups(prepared))
@@ -153,6 +158,9 @@ class _Attempt:
         try:
             self.progress.start(ACTIVITY, len(self.training.steps), done=self.training.state.step)
             partial = self._follow()
+        except DivergedError as error:
+            self._keep_good(error)
+            raise
         except StageError as error:
             error.checkpoint_step = self.saved_step
             raise
@@ -188,13 +196,25 @@ class _Attempt:
         """One evaluation or one optimizer step, and its checkpoint where that is due."""
         started_s = self.clock()
         if self.training.is_evaluation_due:
+            beat(EVALUATING)
             self.training.evaluate()
         else:
+            beat(ACTIVITY)
             self.training.step()
             self.progress.advance()
         self._show()
         self._save_when_due()
         self.longest_s = max(self.longest_s, self.clock() - started_s)
+
+    def _keep_good(self, error: DivergedError) -> None:
+        """Leave no checkpoint that may hold what went wrong, and say which one there is."""
+        training, io = self.training, self.io
+        if training.ranks.is_first:
+            io.check_claim()
+            fingerprint = training.state.fingerprint
+            kept = keep_until(io.store, io.run_id, error.good_step, fingerprint=fingerprint)
+            error.tell_kept(kept)
+        training.ranks.any(False)  # the first rank has the last word: nobody ends before it
 
     def _interrupted(self) -> StageError:
         self._save()
@@ -221,12 +241,17 @@ class _Attempt:
         )
 
     def _save_when_due(self) -> None:
-        if self.clock() - self.saved_at >= self.training.settings.checkpoint_period_s:
+        is_doubtful = self.training.state.exploded > 0  # it would push out a good one
+        if (
+            not is_doubtful
+            and self.clock() - self.saved_at >= self.training.settings.checkpoint_period_s
+        ):
             self._save()
 
     def _save(self) -> None:
         if not self.training.ranks.is_first:
             return
+        beat(SAVING)
         self.io.check_claim()
         write_checkpoint(self.io.store, self.io.run_id, self.io.epoch, self.training.freeze())
         self.saved_step, self.saved_at = self.training.state.step, self.clock()

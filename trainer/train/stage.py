@@ -33,10 +33,12 @@ from trainer.data.prepared import Prepared
 from trainer.errors import StageError
 from trainer.judge.gate import not_needed
 from trainer.model.adapter import attach, base_of, load_adapter
+from trainer.model.fit import memory_named
+from trainer.model.heap import map_large_blocks
 from trainer.model.load import load_base, pick_device, pick_precision
 from trainer.model.merge import check_mergeable
 from trainer.model.threads import pick_threads
-from trainer.pulse import PULSE
+from trainer.pulse import PULSE, beat
 from trainer.sources.base import ResolvedModel
 from trainer.sources.resolve import resolve
 from trainer.stage import StageContext, StageResult, outcome_of
@@ -47,6 +49,7 @@ from trainer.store.open import open_store
 from trainer.train import publish, together, work
 from trainer.train.allowance import Allowance, evaluation_s
 from trainer.train.checkpoint import has_checkpoint
+from trainer.train.footprint import require_memory
 from trainer.train.grading import open_grading
 from trainer.train.ranks import Ranks, joined
 from trainer.train.run import TrainIO, train_adapter
@@ -54,6 +57,8 @@ from trainer.train.run import TrainIO, train_adapter
 Answers = dict[str, list[ArmAnswer]]
 
 BASE = "read base"
+FETCHING, PUBLISHING = "fetching prepared data", "publishing"
+"""What it is at between two parts of the progress, for whoever reads why it stood still."""
 PATIENCE = 2.0
 """Times ``training.stallSeconds`` that ranks wait at a sum: who stalls may say so first."""
 BASE_SHARE = 0.02
@@ -81,9 +86,13 @@ def train(ctx: StageContext) -> StageResult:
         StageError: INTERRUPTED with a checkpoint kept; DIVERGED; anything of the store.
         FencedError: a newer attempt has taken the run over.
     """
+    map_large_blocks()
     device = pick_device(ctx.request.spec.gpus)
     limit_s = PATIENCE * ctx.request.spec.training.stall_seconds
-    with joined(os.environ, device=device, timeout_s=limit_s, stop=ctx.stop) as ranks:
+    with (
+        memory_named(lambda: PULSE.doing),
+        joined(os.environ, device=device, timeout_s=limit_s, stop=ctx.stop) as ranks,
+    ):
         return train_with(ranks, ctx, device)
 
 
@@ -104,6 +113,7 @@ def train_with(ranks: Ranks, ctx: StageContext, device: str) -> StageResult:
     if ranks.is_first:  # a text of a minute: the others would wait for it or end, and so they end
         losses = forgetting_of(bench, model)
         merged = merged_of(bench, model, digest)
+        beat(PUBLISHING)
         wall_s = seconds_since(started_s)
         publish.answers(publication(bench), answers, digest, losses, wall_s, merged=merged)
     return result(bench, manifest, seconds_since(started_s))
@@ -123,6 +133,7 @@ def finished_training(ranks: Ranks, ctx: StageContext) -> RunManifest | None:
 def open_bench(ctx: StageContext, ranks: Ranks, device: str, *, trained: bool) -> Bench:
     """Take the run's claim, open its data and load its base model."""
     request = ctx.request
+    beat(FETCHING)
     claim = together.claim(ranks, ctx)
     prepared = together.prepared(ranks, ctx)
     parts = work.parts(prepared.plan, request.spec, len(prepared.test), trained=trained)
@@ -134,6 +145,8 @@ def open_bench(ctx: StageContext, ranks: Ranks, device: str, *, trained: bool) -
     base = together.base(ranks, lambda: resolve_base(ctx, frozen(request, prepared)))
     renderer = load_renderer(base.path, template_date=prepared.plan.template_date)
     precision = pick_precision(request.spec.training.precision, device)
+    if device == "cpu":  # a GPU's memory is not the host's
+        require_memory(base.path, prepared, request.spec.lora, precision, ranks.world)
     with PULSE.silent("loading the base model"):
         model = load_base(base.path, precision=precision, device=device)
     if request.spec.output.merged:
@@ -248,6 +261,7 @@ def adapter_of(
         allowance=Allowance(bench.ctx.limit, evaluation_s(parts, seconds)),
         ranks=bench.ranks,
     )
+    beat(PUBLISHING)
     published = together.published(
         bench.ranks, lambda: publish.adapter(publication(bench), trained)
     )

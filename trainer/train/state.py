@@ -31,5 +31,8 @@ class TrainState(Wire):
     last_loss: float | None = Field(default=None, description="Of the newest evaluation.")
     stale_evaluations: int = Field(default=0, description="Evaluations since the best one.")
     stopped_early: bool = False
+    first_loss: float | None = Field(default=None, description="Of the first step.")
+    exploded: int = Field(default=0, description="Steps in a row whose loss was far too high.")
+    good_step: int = Field(default=0, description="Newest step whose adapter gave a sound loss.")
     rng: str = Field(default="", description="State of torch's CPU generator, hexadecimal.")
     device_rng: str = Field(default="", description="The same of the GPU's generator.")

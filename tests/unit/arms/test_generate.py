@@ -182,3 +182,56 @@ def test_windows_cover_every_row_once_within_the_limit(lengths, limit):
     for one in found:
         rows = one.stop - one.start
         assert rows == 1 or rows * lengths[one.stop - 1] <= limit
+
+
+def out_of_memory_for(model, monkeypatch, refuses):
+    """A device that refuses what it is asked for; what it was asked for, in rows and tokens."""
+    asked, forward = [], model.forward
+
+    def refusing(*arguments, input_ids, **options):
+        asked.append(input_ids.shape)
+        if refuses(len(asked), *input_ids.shape):
+            raise torch.OutOfMemoryError
+        return forward(*arguments, input_ids=input_ids, **options)
+
+    monkeypatch.setattr(model, "forward", refusing)
+    return asked
+
+
+SHORT = [
+    pytest.param(lambda _number, rows, _tokens: rows > 2, id="while several rows are decoded"),
+    pytest.param(lambda _number, rows, tokens: rows * tokens > 24, id="while prompts are read"),
+    pytest.param(lambda number, _rows, _tokens: number == 1, id="at the very first"),
+    pytest.param(lambda number, _rows, _tokens: number == 6, id="at a later token"),
+]
+
+
+@pytest.mark.parametrize("refuses", SHORT)
+@pytest.mark.parametrize("build", [a_model, a_sliding_model], ids=["full", "sliding"])
+def test_a_batch_that_the_device_does_not_hold_is_answered_in_halves(build, refuses, monkeypatch):
+    model, prompts = build(), prompts_of([1, 2, 2, 5, 7, 11, 12])
+    expected = [naive(model, prompt, {STOP}) for prompt in prompts]
+    asked = out_of_memory_for(model, monkeypatch, refuses)
+    found = a_decoder(model).answer(prompts, shared_prefix(prompts))
+    assert [answer.ids for answer in found] == expected
+    assert any(refuses(number, *shape) for number, shape in enumerate(asked, start=1))
+
+
+def test_what_did_not_fit_once_is_not_tried_with_the_next_batch(monkeypatch):
+    model = a_model()
+    decoder = a_decoder(model)
+    asked = out_of_memory_for(model, monkeypatch, lambda _number, rows, _tokens: rows > 2)
+    decoder.answer(prompts_of([3] * 8), [])
+    before = len(asked)
+    decoder.answer(prompts_of([3] * 8), [])
+    assert max(rows for rows, _ in asked[before:]) == 2
+
+
+@pytest.mark.parametrize("build", [a_model, a_sliding_model], ids=["full", "sliding"])
+def test_a_prompt_that_the_device_does_not_hold_fails_with_the_remedy(build, monkeypatch):
+    model = build()
+    asked = out_of_memory_for(model, monkeypatch, lambda *_: True)
+    with pytest.raises(StageError, match=r"spec\.evaluation\.fewShotExamples") as caught:
+        a_decoder(model).answer(prompts_of([3, 4, 5, 6], shared=0), [])
+    assert caught.value.failure is FailureClass.GPU_OUT_OF_MEMORY
+    assert [rows for rows, _ in asked] == [4, 2, 1]

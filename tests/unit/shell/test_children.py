@@ -171,6 +171,10 @@ FAILURES = [
         [TARGET], [ended(137)], "Interrupted", "killed from outside", id="killed, not for memory"
     ),
     pytest.param(
+        [TARGET], [ended(137, message=word(failure="HostOutOfMemory", message="needs 8 GiB"))],
+        "HostOutOfMemory", "needs 8 GiB", id="it refused to start without the memory it needs",
+    ),
+    pytest.param(
         [TARGET],
         [ended(1, conditions=[{"type": "DisruptionTarget", "status": "True",
                                "reason": "PreemptionByScheduler"}])],

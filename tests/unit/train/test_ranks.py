@@ -118,10 +118,30 @@ def test_losses_norms_and_evaluation_are_those_of_one(alone, both):
     assert two["evaluation"] == pytest.approx(one["evaluation"], rel=EXACT)
 
 
-def test_when_one_rank_runs_out_of_memory_both_halve_and_the_result_stands(alone, both):
-    micro = [rank.micro("short") for rank in both]
+@pytest.mark.parametrize("case", ["short", "short backward"])
+def test_when_one_rank_runs_out_of_memory_both_halve_and_the_result_stands(alone, both, case):
+    micro = [rank.micro(case) for rank in both]
     assert micro[0] == micro[1] < both[0].micro("whole")
-    assert difference(alone.tensors("whole"), both[0].tensors("short")) < EXACT
+    assert difference(alone.tensors("whole"), both[0].tensors(case)) < EXACT
+
+
+def test_an_evaluation_that_one_rank_does_not_hold_is_halved_by_both(alone, both):
+    expected = alone.figures()["evaluation"]
+    for rank in both:
+        assert rank.figures()["short evaluation"] == pytest.approx(expected, rel=EXACT)
+
+
+def test_a_row_that_one_rank_does_not_hold_fails_both_by_its_class(both):
+    first, second = (rank.figures()["exhausted"] for rank in both)
+    assert first == second
+    assert (first["failure"], first["step"]) == ("GpuOutOfMemory", 0)
+
+
+def test_a_loss_that_is_no_number_on_one_rank_ends_both_at_one_step(both):
+    first, second = (rank.figures()["diverged"] for rank in both)
+    assert first == second
+    assert (first["failure"], first["step"]) == ("Diverged", 1)
+    assert "at step 2 of 5: the loss is nan" in first["message"]
 
 
 def test_dropout_of_two_ranks_goes_on_after_a_checkpoint_as_if_unbroken(both):
