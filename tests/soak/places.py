@@ -89,12 +89,13 @@ def course(plan: Plan, rng: Random) -> list[Place]:
     ]
 
 
-def short_course(plan: Plan) -> list[Place]:
-    """A sample: the places that are hit exactly, whatever the machine does meanwhile."""
+def short_course(plan: Plan, _: Random) -> list[Place]:
+    """A sample: no random step or time, and one attempt that wakes up too late."""
     return [
         Place(UPLOAD, lambda sight: sight.own_torn > 1),
         at_boundary(plan),
-        Place(PUBLICATION, PUBLISHING[0]),
+        Place("publication, standing still", PUBLISHING[0], pauses=True),
+        Place(PUBLICATION, PUBLISHING[1]),
     ]
 
 

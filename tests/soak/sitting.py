@@ -26,7 +26,13 @@ class Model:
 
 
 def sit(
-    folder: Path, *, seed: int, kills: int, stores: Sequence[str], say: Say
+    folder: Path,
+    *,
+    seed: int,
+    kills: int,
+    stores: Sequence[str],
+    say: Say,
+    course: Course = course,
 ) -> dict[str, list[Broken]]:
     """Break trainings until there were so many kills, on these stores in turn."""
     model = unbroken(folder)
