@@ -16,13 +16,13 @@ export FAULT_SEED ?= 6
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON ?= $(shell python3 -c 'import sys; print(sys.executable)')
 export PYTHONUTF8 := 1
-export CASE COUNT FAULT_SEED FAULTS FAULTS_OUT LANES
+export CASE COUNT FAULT_SEED FAULTS FAULTS_OUT LANES SOAK_KILLS SOAK_OUT SOAK_SEED SOAK_STORES
 # The quickstart reads no hub; a library that tries would only wait for a network.
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images \
-  programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain bench-progress bench-verdict bench-memory bench-retrain \
+  programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain soak-resume bench-progress bench-verdict bench-memory bench-retrain \
   bench-basemodels bench-operator bench-prepare twin clean
 
 help: ## List the targets
@@ -111,6 +111,10 @@ demo-retrain: setup ## A base model moves: look, commit, retrain, compare, roll 
 
 twin: setup
 	@PYTHONPATH=tests $(BIN)/python -m cluster.assets twin
+
+# SOAK_SEED=<n> repeats a sitting; SOAK_KILLS=<n> at least so many; SOAK_STORES=file leaves s3 out.
+soak-resume: setup programs ## Kill trainings 50 times, on disk and on S3: each ends as if nobody had (10 minutes)
+	@PYTHONPATH=.:tests $(BIN)/python -m soak
 
 bench-progress: setup programs ## Does a pod that hangs delay the others? On a real API server
 	@PYTHONPATH=.:tests $(BIN)/python bench/progress.py

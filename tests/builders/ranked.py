@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,13 @@ class Outpost:
     root: Path
     run_id: str = ""
     environ: dict[str, str] = field(default_factory=dict)
+    sections: dict[str, Any] = field(default_factory=lambda: SECTIONS)
+    objects: Path | None = None
+    """Where the objects of an output in a bucket lie; None: the output is a folder here."""
 
     @property
     def output(self) -> Path:
-        return self.root / "output"
+        return self.objects or self.root / "output"
 
     @property
     def folder(self) -> Path:
@@ -56,9 +59,10 @@ class Outpost:
 
     def prepared(self, base: Path) -> "Outpost":
         """With the prepare stage done."""
+        self.root.mkdir(parents=True, exist_ok=True)
         (self.root / "base").symlink_to(base)
         write_jsonl(self.root / "train.jsonl", rows(160))
-        self.output.mkdir()
+        self.output.mkdir(parents=True, exist_ok=True)
         assert self.start("prepare").wait(120) == 0, self.log
         self.run_id = self.outcome().run_id
         return self
@@ -66,14 +70,22 @@ class Outpost:
     def copied(self, root: Path) -> "Outpost":
         """The same, prepared, at another place."""
         shutil.copytree(self.root, root, symlinks=True, dirs_exist_ok=True)
-        return Outpost(root, self.run_id)
+        return replace(self, root=root)
 
     def start(self, *words: str, before: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
         """A stage, as a container would start it; ``before`` replaces the interpreter's options."""
+        command = [sys.executable, "-P", *(before or ("-m", "trainer")), *words]
+        with (self.root / "log").open("ab") as log:
+            environ = {**os.environ, **self.told(words[0])}
+            return subprocess.Popen(command, env=environ, stdout=log, stderr=log)  # noqa: S603 - ours
+
+    def told(self, stage: str) -> dict[str, str]:
+        """What the environment of a stage says; its last word is still to come."""
+        (self.root / "outcome").unlink(missing_ok=True)
         request = a_request(
-            self.root, Stage(words[0]), run_id=self.run_id, spec=a_spec(self.root, **SECTIONS)
+            self.root, Stage(stage), run_id=self.run_id, spec=a_spec(self.root, **self.sections)
         )
-        mine = {
+        return {
             "TUNEKEEPER_REQUEST": request.model_dump_json(),
             "TUNEKEEPER_OUTCOME": str(self.root / "outcome"),
             "TUNEKEEPER_LISTEN": "127.0.0.1:0",
@@ -82,13 +94,8 @@ class Outpost:
             "TUNEKEEPER_FILE_ROOT": "/",
             "OMP_NUM_THREADS": "1",
             "HF_HUB_OFFLINE": "1",
+            **self.environ,
         }
-        (self.root / "outcome").unlink(missing_ok=True)
-        command = [sys.executable, "-P", *(before or ("-m", "trainer")), *words]
-        with (self.root / "log").open("ab") as log:
-            return subprocess.Popen(  # noqa: S603 - our own command
-                command, env={**os.environ, **mine, **self.environ}, stdout=log, stderr=log
-            )
 
     @property
     def log(self) -> str:

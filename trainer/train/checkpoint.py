@@ -22,6 +22,7 @@ from trainer.train.state import TrainState
 KEPT = 2
 ADAPTER, BEST, OPTIMIZER = "adapter.safetensors", "best.safetensors", "optimizer.safetensors"
 STATE, METRICS, MANIFEST = "state.json", "metrics.jsonl", "manifest.json"
+FILES = (ADAPTER, BEST, OPTIMIZER, STATE, METRICS)
 _PLACE = re.compile(r"/e(\d+)/checkpoints/step-(\d+)/manifest\.json$")
 
 
@@ -48,14 +49,18 @@ class _Place:
 
 
 def write_checkpoint(store: Store, run_id: str, epoch: int, checkpoint: Checkpoint) -> None:
-    """Store a checkpoint, then remove the older ones of this epoch but the newest ``KEPT``."""
+    """Store a checkpoint, then remove all but ``KEPT``: the furthest of the newest attempt first.
+
+    What an earlier attempt left may be further and damaged: this attempt passed it over.
+    """
     place = _Place(checkpoint.state.step, epoch)
     files = _encode(checkpoint)
     for name, data in files.items():
         store.write(place.key(run_id, name), data)
     digests = {name: sha256(data).hexdigest() for name, data in files.items()}
     store.write(place.key(run_id, MANIFEST), msgspec.json.encode(digests))
-    for old in _places(store, run_id)[KEPT:]:
+    newest_first = sorted(_places(store, run_id), key=lambda at: (at.epoch, at.step), reverse=True)
+    for old in newest_first[KEPT:]:
         _remove(store, run_id, old)
 
 
@@ -96,9 +101,8 @@ def keep_until(store: Store, run_id: str, step: int, *, fingerprint: str) -> int
 
 def remove_checkpoints(store: Store, run_id: str) -> None:
     """Remove every checkpoint of a run, of all attempts; for when its result is published."""
-    for key in [entry.key for entry in store.list(layout.run(run_id, "e"))]:
-        if "/checkpoints/" in key:
-            store.delete(key)
+    keys = [entry.key for entry in store.list(layout.run(run_id, "e"))]
+    store.delete_all(key for key in keys if "/checkpoints/" in key)
 
 
 def _places(store: Store, run_id: str) -> list[_Place]:
@@ -134,9 +138,9 @@ class _ChangedError(Exception):
 def _read_files(
     store: Store, run_id: str, place: _Place, manifest: Mapping[str, str]
 ) -> Iterator[tuple[str, bytes]]:
-    for name, digest in manifest.items():
+    for name in FILES:
         data = store.read(place.key(run_id, name))
-        if sha256(data).hexdigest() != digest:
+        if sha256(data).hexdigest() != manifest[name]:
             raise _ChangedError
         yield name, data
 

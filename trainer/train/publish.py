@@ -11,15 +11,17 @@ from pathlib import Path
 from peft import PeftModel
 
 from trainer.contract.base import Wire
+from trainer.contract.failures import FailureClass
 from trainer.contract.request import StageRequest
 from trainer.data.plan import PreparedPlan
 from trainer.data.prepared import PLAN
+from trainer.errors import StageError
 from trainer.model.adapter import FILES, adapter_digest
 from trainer.model.merge import write_merged
 from trainer.pulse import beat
 from trainer.report.card import model_card
 from trainer.store import layout
-from trainer.store.base import MissingError, Store
+from trainer.store.base import ConditionError, MissingError, Store
 from trainer.store.checked import download_checked, read_document, read_manifest, sha256_file
 from trainer.store.fence import Claim
 from trainer.store.manifest import (
@@ -71,11 +73,21 @@ class Publication:
         return key.removeprefix(layout.run(self.request.run_id)), sha256_file(path)
 
     def vouch(self, key: str, manifest: Wire, *, replaces: str | None = None) -> None:
-        """Write a manifest, if this attempt still holds the run and nobody wrote one before."""
+        """Write a manifest, if this attempt still holds the run and nobody wrote one before.
+
+        Raises:
+            FencedError: a newer attempt has taken over.
+            StageError: UNAVAILABLE, an older one wrote it just before this one took the run over.
+        """
         self.claim.check()
         text = manifest.model_dump_json(indent=2) + "\n"
         condition = {"if_match": replaces} if replaces else {}
-        self.store.write(key, text.encode(), if_none_match=replaces is None, **condition)
+        try:
+            self.store.write(key, text.encode(), if_none_match=replaces is None, **condition)
+        except ConditionError:
+            self.claim.check()
+            message = f"another attempt wrote {key} meanwhile; run again to go on from what it says"
+            raise StageError(FailureClass.UNAVAILABLE, message) from None
 
 
 def adapter(to: Publication, trained: Trained) -> RunManifest:

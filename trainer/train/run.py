@@ -151,12 +151,15 @@ class _Attempt:
 
     def __post_init__(self) -> None:
         self.saved_step, self.saved_at = self.training.state.step, self.clock()
+        self.is_saved = False
         self.longest_s = 0.0
 
     def follow(self) -> PartialTraining | None:
         """To the end, or to the limit; an error says up to which step the work is safe."""
         try:
             self.progress.start(ACTIVITY, len(self.training.steps), done=self.training.state.step)
+            if self.training.state.step:  # known before the first step of this attempt is done
+                self._show()
             partial = self._follow()
         except DivergedError as error:
             self._keep_good(error)
@@ -194,7 +197,7 @@ class _Attempt:
 
     def _act(self) -> None:
         """One evaluation or one optimizer step, and its checkpoint where that is due."""
-        started_s = self.clock()
+        started_s, self.is_saved = self.clock(), False
         if self.training.is_evaluation_due:
             beat(EVALUATING)
             self.training.evaluate()
@@ -234,27 +237,29 @@ class _Attempt:
             raise limit.error(
                 "there was no time for one optimizer step and the evaluation after it"
             )
-        if step > self.saved_step:
-            self._save()
+        self._save()
         return PartialTraining(
             step=step, max_steps=len(self.training.steps), limit=limit.limit.failure
         )
 
     def _save_when_due(self) -> None:
-        is_doubtful = self.training.state.exploded > 0  # it would push out a good one
-        if (
-            not is_doubtful
-            and self.clock() - self.saved_at >= self.training.settings.checkpoint_period_s
-        ):
+        """After a step's evaluation, not before it as well: that would overwrite a checkpoint."""
+        state, period_s = self.training.state, self.training.settings.checkpoint_period_s
+        is_doubtful = state.exploded > 0  # it would push out a good one
+        if is_doubtful or self.training.is_evaluation_due:
+            return
+        if self.clock() - self.saved_at >= period_s:
             self._save()
 
     def _save(self) -> None:
-        if not self.training.ranks.is_first:
+        """Once between two actions: what is whole is never written anew."""
+        if self.is_saved or not self.training.ranks.is_first:
             return
         beat(SAVING)
         self.io.check_claim()
         write_checkpoint(self.io.store, self.io.run_id, self.io.epoch, self.training.freeze())
         self.saved_step, self.saved_at = self.training.state.step, self.clock()
+        self.is_saved = True
 
     def _show(self) -> None:
         state = self.training.state

@@ -48,7 +48,7 @@ from trainer.store.manifest import TUNED, ArmAnswer, ForgettingLosses, RunManife
 from trainer.store.open import open_store
 from trainer.train import publish, together, work
 from trainer.train.allowance import Allowance, evaluation_s
-from trainer.train.checkpoint import has_checkpoint
+from trainer.train.checkpoint import has_checkpoint, remove_checkpoints
 from trainer.train.footprint import require_memory
 from trainer.train.grading import open_grading
 from trainer.train.ranks import Ranks, joined
@@ -242,6 +242,8 @@ def adapter_of(
 ) -> tuple[PeftModel, RunManifest]:
     """The model with the run's adapter on: trained now, or as the manifest vouches for it."""
     if manifest is not None:
+        if bench.ranks.is_first:  # whoever published it may have ended before they were gone
+            remove_checkpoints(bench.ctx.store, bench.ctx.request.run_id)
         directory = together.adapter(bench.ranks, bench.ctx, manifest)
         return load_adapter(bench.model, directory, binding=bench.prepared.plan.base), manifest
     spec = bench.ctx.request.spec
