@@ -178,7 +178,9 @@ def attends_fully(model: PreTrainedModel, longest: int) -> bool:
         return False
     window = getattr(config, "sliding_window", None)
     slides = window is not None and getattr(config, "use_sliding_window", True)
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    # A family without kinds of layers, as Mistral's, slides in all of them.
+    every = "sliding_attention" if slides else "full_attention"
+    kinds = set(getattr(config, "layer_types", None) or [every])
     if not kinds <= {"full_attention", "sliding_attention"}:
         return False
     return not slides or longest <= int(window or 0) or kinds == {"full_attention"}

@@ -137,7 +137,13 @@ def test_the_reference_of_a_call_is_what_the_model_has_to_generate(root):
     row = split.test.row(0)
     city = row.prompt[-1]["content"].removeprefix("weather in ").removesuffix("?")
     assert row.reference == call_text(city) + "</tool_call>"
-    assert split.plan.labels == []
+
+
+def test_calls_are_no_labels_however_few_they_are(root):
+    content = [a_row(number) for number in range(200)]
+    for number, row in enumerate(content):
+        row["messages"][-1] = called(f"city {number % 3}")
+    assert opened(root, content).plan.labels == []
 
 
 def test_tools_and_arguments_may_be_json_text(root):

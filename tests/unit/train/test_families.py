@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from trainer.contract.spec import Lora
 from trainer.model.adapter import attach, base_of, trainable
-from trainer.model.attention import NAME
+from trainer.model.attention import NAME, attends_fully
 from trainer.model.load import load_base
 from trainer.model.targets import linear_names
 from trainer.train.batch import pack, pad
@@ -152,6 +152,18 @@ def test_a_sliding_window_that_no_row_exceeds_is_packed(base):
     [batch] = corpus.batches(range(7), WHOLE)
     apart = torch.cat([hidden_at_sources(base, pad([row])) for row in short])
     torch.testing.assert_close(hidden_at_sources(base, batch), apart, atol=CLOSE, rtol=CLOSE)
+
+
+@pytest.mark.parametrize("family", ["Mistral", "Gemma 2"])
+def test_packs_are_refused_by_the_config_where_the_rows_that_are_tried_would_not_show_it(base):
+    """The shortest two are within the window, and the untrained scores far below the cap."""
+    short = [
+        replace(row, tokens=row.tokens[:WINDOW], targets=row.targets[:1] % 4 + 1)
+        for row in rows(0)[:2]
+    ]
+    assert not corpus_for(base, [*short, *rows(0)[2:]], dropout=0.0).packs
+    base.config.sliding_window = None  # what is left of Gemma is its cap
+    assert attends_fully(base, 512) == (base.config.model_type == "mistral")
 
 
 @pytest.mark.parametrize("family", ["Llama", "Gemma 2"])
