@@ -211,6 +211,12 @@ def test_a_grader_that_hangs_and_has_not_read_it_all_is_ended_too(tmp_path, read
         grader.grade(questions("x" * 300_000))
 
 
+def test_a_grader_that_ends_without_reading_is_told_by_its_exit_code(tmp_path):
+    grader = a_grader(tmp_path, command=program("raise SystemExit(3)", reads=False))
+    with pytest.raises(StageError, match="exited with 3"):
+        grader.grade(questions("x" * 300_000))
+
+
 def test_a_grader_is_ended_when_the_stage_is_told_to_stop(tmp_path):
     stop = threading.Event()
     body = "open('pid', 'w').write(str(os.getpid()))\ntime.sleep(600)"
