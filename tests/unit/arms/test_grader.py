@@ -34,9 +34,6 @@ GOOD = [
         id="with empty lines between",
     ),
     pytest.param(
-        'for a in asked: say(id=a["id"], score=-0.0)', [Grade(0.0)] * 2, id="minus zero is zero"
-    ),
-    pytest.param(
         f"{EXACT}\nsys.stderr.write('x' * 300_000)",
         [Grade(1.0), Grade(0.0)],
         id="with more on standard error than a pipe holds",
