@@ -216,7 +216,7 @@ def _score(value: object, number: int) -> float:
         complain(number, "has no score, which is a number from 0 to 1")
     if not 0 <= value <= 1:  # NaN is not either
         complain(number, "has a score that is not from 0 to 1")
-    return float(value) + 0.0  # -0 is 0
+    return float(value)
 
 
 def _flags(document: Mapping[str, object], number: int) -> tuple[str, ...]:
