@@ -1,5 +1,6 @@
 """What the names of a run's files show of the attempt that writes them, looked at from outside."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class Sight:
 
 def look(folder: Path, epoch: int) -> Sight:
     """At the folder of a run; ``epoch`` is that of the attempt under way."""
-    paths = (path for path in folder.rglob("*") if not path.is_dir())
+    walk = os.walk(folder)  # which does not mind that a server removes folders meanwhile
+    paths = (Path(at, name) for at, _, names in walk for name in names)
     return seen([path.relative_to(folder).as_posix() for path in paths], epoch)
 
 

@@ -24,6 +24,9 @@ CLEARLY = 1.1
 def pick_threads(clock: Callable[[], float] = time.perf_counter) -> int:
     """Set torch's threads to the number that multiplies fastest now; returns it."""
     candidates = sorted({CORES, max(1, CORES // 2), 1}, reverse=True)
+    if len(candidates) == 1:  # nothing to choose, and a second of a core to save each time
+        torch.set_num_threads(CORES)
+        return CORES
     rounds = [{count: seconds(count, clock) for count in candidates} for _ in range(ROUNDS)]
     chosen = fastest({count: median(one[count] for one in rounds) for count in candidates})
     torch.set_num_threads(chosen)

@@ -24,3 +24,15 @@ def test_the_choice_is_set_in_torch():
         assert pick_threads() == torch.get_num_threads() <= CORES
     finally:
         torch.set_num_threads(before)
+
+
+def test_one_core_is_not_measured(monkeypatch):
+    def clock() -> float:
+        raise AssertionError("there is nothing to choose from")
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr("trainer.model.threads.CORES", 1)
+    try:
+        assert pick_threads(clock) == torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
