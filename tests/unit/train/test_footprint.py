@@ -127,6 +127,10 @@ def test_every_rank_needs_its_own():
     assert refused(enough, ranks=2).startswith("2 processes need about 16 GiB")
 
 
+def test_what_may_just_fit_is_let_in():
+    require_room(NEEDED, MemoryLimit(8 * GIB * 91 // 100, "the machine has"))
+
+
 def test_a_kernel_that_does_not_tell_refuses_nobody():
     require_room(NEEDED, None)
 
