@@ -61,7 +61,9 @@ def test_an_epoch_holds_no_more_than_a_step_of_rows(stored):
 def test_lengths_are_read_once_and_without_the_rows(stored, monkeypatch):
     corpus = Corpus(StoredDocuments(stored(map(a_row, range(10)))))
     monkeypatch.setattr(PreparedRows, "tokens", None)
+    plain = Corpus([document(a_row(1))])
     assert corpus.lengths is corpus.lengths
+    assert plain.lengths is plain.lengths
     assert list(corpus.lengths) == [TOKENS] * 10
 
 
