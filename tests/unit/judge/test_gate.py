@@ -16,8 +16,8 @@ from trainer.judge.gate import (
     not_needed,
     pass_gate,
 )
-from trainer.judge.intervals import tango
 from trainer.judge.planning import Spread, detectable, items_needed, spread
+from trainer.judge.proportions import tango
 
 
 def evaluation(**fields):
