@@ -22,7 +22,7 @@ export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images \
-  programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain bench-progress bench-verdict bench-retrain \
+  programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain bench-progress bench-verdict bench-aa bench-retrain \
   bench-basemodels bench-operator clean
 
 help: ## List the targets
@@ -113,7 +113,10 @@ bench-progress: setup programs ## Does a pod that hangs delay the others? On a r
 	@PYTHONPATH=.:tests $(BIN)/python bench/progress.py
 
 bench-verdict: setup ## Simulate the verdict: error, coverage and power per cell
-	@PYTHONPATH=. $(BIN)/python bench/verdict.py
+	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python -m bench.verdict $(BENCH_ARGS)
+
+bench-aa: setup ## 60 adapters of equal skill and 20 with a planted effect, trained and judged for real
+	@PYTHONPATH=.:tests OMP_NUM_THREADS=1 $(BIN)/python -m bench.aa $(BENCH_ARGS)
 
 bench-retrain: setup ## Plant better, equal and worse adapters; play chains of retrains
 	@PYTHONPATH=. $(BIN)/python bench/retrain.py

@@ -13,7 +13,7 @@ class Promise:
     ERROR, COVERAGE, POWER = 0.05, 0.93, 0.80
     CLOSE = (0.94, 0.96)
     MANY, DISCORDANT = 300, 0.1
-    """From so many items and so many differing ones on coverage is close."""
+    """With so many independent items (or groups) of which so many differ, coverage is close."""
 
     @classmethod
     def error(cls, bound: float) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from trainer.judge.means import Values
@@ -95,7 +94,7 @@ def grouped(groups: list[str], p: float, icc: float, gain: float) -> World:
 
 def _unevenness(groups: list[str]) -> str:
     sizes = np.unique(groups, return_counts=True)[1]
-    return "" if len(set(sizes[:-1].tolist())) <= 2 and np.ptp(sizes) < sizes.max() / 2 else " uneven"  # noqa: PLR2004 - the last may be cut
+    return "" if np.median(sizes) == sizes.max() else " uneven"
 
 
 def discordance(p: float, q: float, rho: float, draws: int = 200_000) -> float:

@@ -17,8 +17,8 @@ from trainer.judge.proportions import Interval, tango, wilson
 MIN_UNITS = 20
 """Fewer groups (or graded items): the t and bootstrap intervals are not to be trusted."""
 SPARSE_GROUPS, SPARSE_ITEMS = 6, 5
-"""Fewer units that carry the spread: it says too little about the units not seen. With none of these
-rules groups err in up to 6 % on one side; with 10 for groups they cover in up to 99.7 %."""
+"""Fewer units that carry the spread: it says too little about the units not seen. Without the rule
+groups err in up to 6 % on one side; with 10 for groups they cover in up to 99.7 %."""
 MANY_ITEMS = 5000
 """More graded items: the mean is normal, and resampling them all takes minutes."""
 

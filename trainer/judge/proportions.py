@@ -48,9 +48,7 @@ def tango_statistic(wins: float, losses: float, n: float, difference: float) -> 
     return (wins - losses - n * difference) / math.sqrt(null_variance(wins, losses, n, difference))
 
 
-def is_above(
-    wins: float, losses: float, n: float, difference: float, confidence: float
-) -> bool:
+def is_above(wins: float, losses: float, n: float, difference: float, confidence: float) -> bool:
     """Whether Tango's lower limit is above ``difference``, without looking for the limit."""
     if wins - losses <= n * difference:
         return False
