@@ -111,7 +111,7 @@ def stated_of_means(draws: int, confidence: float, seed: int) -> Iterator[Line]:
     for at, (n, kind) in enumerate(product((100, 300), KINDS)):
         for arms, threshold in ((1, 0.0), (3, 0.0), (1, -0.05)):
             gate, random = Gate(arms, threshold, confidence), np.random.default_rng([seed, at])
-            yield _stated_of_means(random, gate, KINDS[kind], n, draws)
+            yield stated_of_kind(random, gate, KINDS[kind], n, draws)
 
 
 def _shifted(
@@ -140,13 +140,14 @@ KINDS: dict[str, Callable[[int, float], worlds.World]] = {
 }
 
 
-def _stated_of_means(
+def stated_of_kind(
     random: np.random.Generator,
     gate: Gate,
     kind: Callable[[int, float], worlds.World],
     n: int,
     draws: int,
 ) -> Line:
+    """One kind of world: state effects without a gain, then draw each as the true one."""
     null = kind(n, 0.0)
     seen = zip(*null.draw(random, STATEMENTS), strict=True)
     spreads = [spread(tuned.tolist(), base.tolist(), null.groups) for tuned, base in seen]

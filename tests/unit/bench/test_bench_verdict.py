@@ -8,9 +8,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
+from builders.judge import evidence
+
 from bench.verdict import errors, exact, looks, power, worlds
 from bench.verdict.table import Line, table
-from builders.judge import evidence
 from trainer.judge import intervals
 from trainer.judge.judgement import judge_evidence
 
@@ -78,7 +79,7 @@ def test_planned_power_is_kept_exactly():
 
 def test_stated_power_of_graded_scores_is_kept():
     gate, draw = power.Gate(1, 0.0, 0.95), np.random.default_rng(7)
-    assert power._stated_of_means(draw, gate, power.KINDS["symmetric"], 60, 900).kept
+    assert power.stated_of_kind(draw, gate, power.KINDS["symmetric"], 60, 900).kept
 
 
 def test_the_fast_way_decides_as_a_whole_judgement_does():

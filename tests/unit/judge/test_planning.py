@@ -105,6 +105,11 @@ def test_where_the_interval_is_that_of_all_or_nothing_groups_so_is_the_spread():
     assert (found.moment, found.design_effect) == ((2 + 1) / 122, 4)
 
 
+def test_graded_scores_need_no_imagined_item():
+    tuned = (np.arange(100) % 5 / 10).tolist()
+    assert spread(tuned, [0.05] * 100, alone(100)).moment == pytest.approx(np.var(tuned, ddof=1))
+
+
 def test_the_effect_stated_for_30_items_is_shown_as_often_as_is_said():
     """Where the spread had been taken for known: 73 %. 1,500 runs: the error is 1 %."""
     random, n, share = np.random.default_rng(3), 30, 0.4
