@@ -22,7 +22,7 @@ export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images \
-  programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain soak-resume bench-progress bench-verdict bench-memory bench-retrain \
+  programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain soak-resume bench-progress bench-verdict bench-aa bench-memory bench-retrain \
   bench-basemodels bench-operator bench-prepare twin clean
 
 help: ## List the targets
@@ -120,7 +120,10 @@ bench-progress: setup programs ## Does a pod that hangs delay the others? On a r
 	@PYTHONPATH=.:tests $(BIN)/python bench/progress.py
 
 bench-verdict: setup ## Simulate the verdict: error, coverage and power per cell
-	@PYTHONPATH=. $(BIN)/python bench/verdict.py
+	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python -m bench.verdict $(BENCH_ARGS)
+
+bench-aa: setup ## 60 adapters of equal skill and 20 with a planted effect, trained and judged for real
+	@PYTHONPATH=.:tests OMP_NUM_THREADS=1 $(BIN)/python -m bench.aa $(BENCH_ARGS)
 
 bench-memory: quickstart-base ## The memory that training is estimated to need against what it takes
 	@PYTHONPATH=.:tests $(BIN)/python bench/memory.py $(BASE)

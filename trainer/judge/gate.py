@@ -12,16 +12,13 @@ from trainer.contract.verdict import Comparison
 from trainer.judge import alpha
 from trainer.judge.intervals import (
     MIN_UNITS,
-    Interval,
     is_binary,
     is_clustered,
-    mcnemar,
     mean_score,
-    normal_quantile,
     paired_difference,
-    tango,
 )
 from trainer.judge.planning import Spread, spread
+from trainer.judge.proportions import Interval, mcnemar, normal_quantile, tango
 
 FREE_ARMS = frozenset({"MajorityLabel", "NearestRow"})
 """Arms without a model: never a gate unless listed."""

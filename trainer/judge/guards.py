@@ -8,7 +8,8 @@ import numpy as np
 from trainer.arms.metrics import FENCE
 from trainer.contract.spec import Evaluation
 from trainer.contract.verdict import ForgettingResult, Guard
-from trainer.judge.intervals import Interval, t_interval
+from trainer.judge.means import student
+from trainer.judge.proportions import Interval
 from trainer.store.manifest import ForgettingLosses
 
 MAX_MORE_INVALID = 0.02
@@ -64,7 +65,8 @@ def forgetting(losses: ForgettingLosses, evaluation: Evaluation) -> ForgettingRe
     limit = float(evaluation.forgetting.max_increase)
     found = Interval(float(rise.mean()), float(rise.min()), float(rise.max()), "one chunk")
     if len(rise) > 1:
-        found = t_interval(rise, evaluation.confidence_percent / 100)
+        limits = student(rise[None], evaluation.confidence_percent / 100)
+        found = Interval(found.estimate, float(limits.low[0]), float(limits.high[0]), "t")
     return ForgettingResult(
         base_nats=float(np.mean(losses.base)),
         increase=found.estimate,

@@ -9,17 +9,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
 from trainer.judge import intervals
-from trainer.judge.intervals import (
-    bca,
-    mcnemar,
-    mean_score,
-    paired_difference,
-    standard_error,
-    tango,
-    tango_statistic,
-    wilson,
-    worst_cluster_size,
-)
+from trainer.judge.intervals import mean_score, paired_difference
+from trainer.judge.means import Groups
+from trainer.judge.proportions import mcnemar, tango, tango_statistic, wilson
 
 # (wins, losses, n), level, limits, digits as printed
 PUBLISHED = [
@@ -157,7 +149,7 @@ def test_the_standard_error_of_equal_groups_is_that_of_their_means():
     groups = [str(index // 3) for index in range(60)]
     means = values.reshape(20, 3).mean(axis=1)
     expected = means.std(ddof=1) / math.sqrt(20)
-    assert standard_error(values, groups) == pytest.approx(expected, rel=1e-12)
+    assert Groups.of(groups).standard_errors(values[None])[0] == pytest.approx(expected, rel=1e-12)
 
 
 def test_repeating_every_item_in_its_group_adds_no_certainty():
@@ -172,7 +164,7 @@ def test_repeating_every_item_in_its_group_adds_no_certainty():
 
 
 def test_worst_cluster_size_weighs_by_size():
-    assert worst_cluster_size(["a", "a", "a", "b"]) == (9 + 1) / 4
+    assert Groups.of(["a", "a", "a", "b"]).worst_size == (9 + 1) / 4
 
 
 @pytest.mark.parametrize(
@@ -204,14 +196,19 @@ def test_graded_limits_hold_the_estimate_and_stay_in_range(tuned, base):
     assert found.estimate - 1e-12 <= found.high <= 1
 
 
+def graded(values, level=0.95):
+    """The judge's interval of graded differences, clear of both ends of the range."""
+    return paired_difference(values.tolist(), [0.0] * len(values), alone(len(values)), level)
+
+
 def test_the_bootstrap_gives_the_same_limits_every_time():
-    values = np.random.default_rng(3).normal(size=60)
-    assert bca(values, 0.95) == bca(values, 0.95)
+    values = np.random.default_rng(3).normal(0, 0.1, 60)
+    assert graded(values) == graded(values)
 
 
 def test_the_bootstrap_leans_towards_the_long_tail():
-    values = np.random.default_rng(4).exponential(size=60)
-    up, down = bca(values, 0.95), bca(-values, 0.95)
+    values = np.random.default_rng(4).exponential(0.1, 60)
+    up, down = graded(values), graded(-values)
     assert up.high - up.estimate > 1.1 * (up.estimate - up.low)
     assert down.estimate - down.low > 1.1 * (down.high - down.estimate)
 
