@@ -4,7 +4,7 @@ Owns what changes during training. Where checkpoints are kept, how an attempt st
 published is decided in ``run``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -16,9 +16,12 @@ from torch.optim import AdamW
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
 from trainer.model.adapter import base_of, copy_weights, restore_weights, trainable
+from trainer.model.hardware import choices_of
 from trainer.report.model import LossPoint
 from trainer.train.checkpoint import Checkpoint, restore_rng, rng_state
 from trainer.train.corpus import Corpus, mean_loss
+from trainer.train.feed import feed
+from trainer.train.late import Late
 from trainer.train.loss import loss_sum
 from trainer.train.optimizer import clip, moments, restore_moments, set_rate
 from trainer.train.plan import Step, evaluation_steps
@@ -54,6 +57,8 @@ class Training:
         """Derive what follows from the fields."""
         self.parameters = trainable(self.model)
         self.evaluations = evaluation_steps(len(self.steps))
+        self.choices = choices_of(base_of(self.model))
+        self.figures: Late[LossPoint] = Late(self.choices.steps_late)
         self._clock_at = self.clock()
 
     @property
@@ -68,7 +73,7 @@ class Training:
         return due and bool(self.validation.documents)
 
     def step(self) -> None:
-        """One optimizer step.
+        """One optimizer step; its loss and norm are known when they have arrived.
 
         Raises:
             StageError: the loss or the gradient is not finite, or one row is too large for the GPU.
@@ -77,23 +82,31 @@ class Training:
         loss = self._accumulate(now)
         rate = self._learning_rate()
         norm = clip(self.parameters, self.settings.max_grad_norm)
-        self._require_finite(loss, norm)
         set_rate(self.optimizer, rate)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.train_loss, self.learning_rate, self.gradient_norm = loss, rate, float(norm)
         tokens = sum(len(self.train.documents[i]) for i in now.documents)
-        self._update(
-            step=self.state.step + 1,
-            trained_tokens=self.state.trained_tokens + tokens,
-            step_seconds=self.state.step_seconds + self.clock() - started,
-        )
-        self._record(train_loss=loss, learning_rate=rate)
+        self._update(step=self.state.step + 1, trained_tokens=self.state.trained_tokens + tokens)
+        self.figures.ask(self._point(learning_rate=rate), loss, norm)
+        self._learn(self.figures.due())  # waits for the step before: a GPU's time counts too
+        self._update(step_seconds=self.state.step_seconds + self.clock() - started)
+
+    def settle(self) -> None:
+        """Wait for the figures of all steps so far; before anything is made of their adapter.
+
+        Raises:
+            StageError: one of them is not finite.
+        """
+        if self.figures:
+            started = self.clock()
+            self._learn(self.figures.all())
+            self._update(step_seconds=self.state.step_seconds + self.clock() - started)
 
     def evaluate(self) -> None:
         """Validation loss of the adapter as it is; keeps the adapter if it is the best so far."""
+        self.settle()
         loss = mean_loss(base_of(self.model), self.validation, self.state.micro_tokens, self.ranks)
-        self._require_finite(loss)
+        self._require_finite(self.state.step, loss)
         best = self.state.best_loss
         is_gain = best is None or loss < best - self.settings.min_delta
         stale = 0 if is_gain else self.state.stale_evaluations + 1
@@ -106,16 +119,18 @@ class Training:
         )
         if best is None or loss < best:
             self._keep_best(loss)
-        self._record(eval_loss=loss)
+        self._record(self._point(eval_loss=loss))
 
     def finish(self) -> None:
         """Put the best adapter into the model; without validation that is the last one."""
+        self.settle()
         if not self.best:
             self._keep_best(self.state.best_loss)
         restore_weights(self.model, self.best)
 
     def freeze(self) -> Checkpoint:
         """Everything an unbroken run would go on with."""
+        self.settle()
         rng, device_rng = rng_state()
         self._update(rng=rng, device_rng=device_rng)
         return Checkpoint(
@@ -136,7 +151,7 @@ class Training:
         self.best = dict(checkpoint.best)
         self.metrics = bytearray(checkpoint.metrics)
 
-    def _accumulate(self, step: Step) -> float:
+    def _accumulate(self, step: Step) -> Tensor:
         """Gradients of the mean loss over the step's supervised tokens.
 
         When the GPU's memory runs out, on any rank, the step's gradients are dropped and it is done
@@ -144,28 +159,29 @@ class Training:
         """
         while True:
             loss = self._backward_if_it_fits(step)
-            total, failures = self.ranks.total(loss or 0.0, float(loss is None))
-            if not failures:
+            if not self.ranks.any(loss is None) and loss is not None:
                 self.ranks.sum_gradients(self.parameters.values())
-                return total
+                return self.ranks.summed(loss)
             self.optimizer.zero_grad(set_to_none=True)
             self._halve_micro_tokens()
 
-    def _backward_if_it_fits(self, step: Step) -> float | None:
+    def _backward_if_it_fits(self, step: Step) -> Tensor | None:
         try:
             return self._backward(step)
         except torch.OutOfMemoryError:
             return None
 
-    def _backward(self, step: Step) -> float:
+    def _backward(self, step: Step) -> Tensor:
         base, total = base_of(self.model), max(1, self.train.targets(step.documents))
-        members, loss = self.train.share(step.documents, self.ranks), 0.0
+        members = self.train.share(step.documents, self.ranks)
+        loss = torch.zeros((), dtype=torch.float64, device=base.device)
         self.ranks.seed_noise(self.settings.seed, self.state.step)
+        batches = self.train.batches(members, self.state.micro_tokens)
         with _AdapterDropout(self.model, self.settings.dropout):
-            for batch in self.train.batches(members, self.state.micro_tokens):
-                part = loss_sum(base, batch.to(base.device)) / total
+            for batch in feed(batches, base.device, self.choices):
+                part = loss_sum(base, batch) / total
                 part.backward()  # type: ignore[no-untyped-call]
-                loss += part.item()
+                loss += part.detach()
         return loss
 
     def _halve_micro_tokens(self) -> None:
@@ -179,10 +195,18 @@ class Training:
         torch.cuda.empty_cache()
         self._update(micro_tokens=half)
 
-    def _require_finite(self, *values: float) -> None:
+    def _learn(self, arrived: Iterable[tuple[LossPoint, list[float]]]) -> None:
+        """Take note of figures that have arrived."""
+        for point, (loss, norm) in arrived:
+            self._require_finite(point.step, loss, norm)
+            self.train_loss, self.gradient_norm = loss, norm
+            self.learning_rate = point.learning_rate
+            self._record(point.model_copy(update={"train_loss": loss}))
+
+    def _require_finite(self, step: int, *values: float) -> None:
         if not all(isfinite(value) for value in values):
             message = (
-                f"training diverged at step {self.state.step + 1} of {len(self.steps)}: the loss "
+                f"training diverged at step {step} of {len(self.steps)}: the loss "
                 "is not a finite number; lower spec.training.learningRate "
                 f"(it is {self.settings.learning_rate:g}). The last checkpoint before it is kept"
             )
@@ -207,14 +231,16 @@ class Training:
         self._clock_at = now
         self.state = self.state.model_copy(update={"seconds": seconds, **changes})
 
-    def _record(self, **values: float) -> None:
-        point = LossPoint(
+    def _point(self, **values: float) -> LossPoint:
+        return LossPoint(
             step=self.state.step,
             epoch=self.steps[self.state.step - 1].epoch,
             tokens=self.state.trained_tokens,
             seconds=self.state.seconds,
             **values,
         )
+
+    def _record(self, point: LossPoint) -> None:
         self.metrics += point.model_dump_json(exclude_defaults=True).encode() + b"\n"
 
 

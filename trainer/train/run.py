@@ -195,6 +195,7 @@ class _Attempt:
         self.longest_s = max(self.longest_s, self.clock() - started_s)
 
     def _interrupted(self) -> StageError:
+        self.training.settle()  # all ranks fail by it, or none
         self._save()
         self.training.ranks.any(False)  # nobody ends before the checkpoint is kept
         message = (
@@ -206,6 +207,7 @@ class _Attempt:
     def _ended_by_limit(self) -> PartialTraining:
         """The checkpoint is what a raised limit trains on from."""
         assert self.allowance is not None  # noqa: S101 - what ended it
+        self.training.settle()
         limit, step = self.allowance.limit, self.training.state.step
         assert limit.limit is not None  # noqa: S101 - what ended it
         if not step:
