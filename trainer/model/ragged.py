@@ -138,7 +138,7 @@ def agrees(
         )
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError:
+    except (RuntimeError, TypeError, ValueError):  # no kernel; another torch's signature; a check
         return False
 
 

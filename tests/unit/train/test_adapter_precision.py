@@ -17,7 +17,7 @@ VARIANTS = ["LoRA", "RSLoRA", "DoRA"]
 
 
 def trained_once(folder, variant, precision):
-    """The gradients of the adapter, and bytes of FP32 that were kept for them."""
+    """The gradients of the adapter, and bytes that were kept for them."""
     model = attach(
         load_base(folder, precision=precision, device="cpu"),
         Lora(rank=4, alpha=8, variant=variant),
@@ -29,8 +29,8 @@ def trained_once(folder, variant, precision):
     kept = {}
 
     def keep(tensor):
-        if tensor.dtype == torch.float32 and not isinstance(tensor, torch.nn.Parameter):
-            kept[tensor.data_ptr()] = tensor  # the same tensor is kept by several operators
+        if tensor.is_floating_point() and not isinstance(tensor, torch.nn.Parameter):
+            kept[tensor.untyped_storage().data_ptr()] = tensor  # several operators keep the same
         return tensor
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -39,18 +39,18 @@ def trained_once(folder, variant, precision):
     gradients = [each.grad for each in trainable(model).values()]
     assert {each.dtype for each in gradients} == {torch.float32}
     flat = torch.cat([each.flatten() for each in gradients])
-    return flat, sum(each.numel() * 4 for each in kept.values())
+    return flat, sum(each.untyped_storage().nbytes() for each in kept.values())
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_gradient_is_as_near_to_that_of_fp32_and_keeps_no_fp32_inputs(
+def test_the_gradient_is_as_near_to_that_of_fp32_and_keeps_no_copies_of_inputs(
     base_directory, monkeypatch, variant
 ):
     exact, _ = trained_once(base_directory, variant, "FP32")
     by_peft, peft_bytes = trained_once(base_directory, variant, "BF16")
     scheduled(monkeypatch, Choices(autocast=True))
     ours, our_bytes = trained_once(base_directory, variant, "BF16")
-    assert our_bytes < 0.4 * peft_bytes
+    assert our_bytes < 0.67 * peft_bytes  # 0.74 where peft casts on its own, and autocast back
     assert (ours - exact).norm() < 1.25 * (by_peft - exact).norm() < 0.03 * exact.norm()
 
 

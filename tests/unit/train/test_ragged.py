@@ -65,6 +65,7 @@ KERNELS = [
     pytest.param(fake_gpu.varlen, True, id="one that is right"),
     pytest.param(fake_gpu.aligned_to_the_start, False, id="one that hides the prefix"),
     pytest.param(fake_gpu.refusing, False, id="one that the device does not have"),
+    pytest.param(fake_gpu.of_another_torch, False, id="one that is called in another way"),
 ]
 
 
