@@ -23,7 +23,7 @@ export HF_HUB_OFFLINE := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images \
   programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain soak-resume bench-progress bench-verdict bench-aa bench-memory bench-retrain \
-  bench-basemodels bench-operator bench-prepare twin clean
+  bench-basemodels bench-gpu bench-operator bench-prepare twin clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -133,6 +133,9 @@ bench-retrain: setup ## Plant better, equal and worse adapters; play chains of r
 
 bench-basemodels: setup programs ## What watching 1,000 base models costs. On a real API server
 	@PYTHONPATH=.:tests $(BIN)/python bench/basemodels.py
+
+bench-gpu: setup ## Tokens/s, MFU and memory of an 8B-class step on this GPU (random weights)
+	@PYTHONPATH=. $(BIN)/python bench/gpu.py $(BENCH_ARGS)
 
 bench-operator: setup programs twin ## 1,000 starts, 10,000 objects, ends, handovers, an outage (15 minutes)
 	@PYTHONPATH=.:tests $(BIN)/python -m bench.scale $(BENCH_ARGS)

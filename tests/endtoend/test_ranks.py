@@ -15,6 +15,13 @@ from trainer.contract.failures import EXIT_CODES, FailureClass
 LOOSE = 1e-5
 """Relative, in FP32 over 100 steps of which each amplifies the order of sums of the one before."""
 
+TORCHRUN = (
+    *("-m", "torch.distributed.run"),
+    *("--standalone", "--nproc-per-node=2", "--max-restarts=0"),
+    *("-m", "trainer"),
+)
+"""Which an operator of a cluster may use instead of ``--ranks 2``."""
+
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory, tiny_base: Path) -> Outpost:
@@ -89,6 +96,16 @@ def test_one_process_goes_on_where_two_ranks_stopped(
     one: Outpost, stopped: Outpost, tmp_path: Path
 ) -> None:
     assert difference(one, resumed(stopped, tmp_path)) < LOOSE
+
+
+def test_ranks_that_torchrun_started_train_what_one_trains(
+    prepared: Outpost, one: Outpost, tmp_path: Path
+) -> None:
+    post = prepared.copied(tmp_path)
+    assert post.start("train", before=TORCHRUN).wait(300) == 0, post.log
+    assert difference(one, post) < LOOSE
+    assert post.outcome().adapter_digest == post.manifest()["adapterDigest"]
+    assert [answer["id"] for answer in post.answers()] == [a["id"] for a in one.answers()]
 
 
 def test_plan_metrics_and_records_do_not_tell_how_many_trained(one: Outpost, two: Outpost) -> None:

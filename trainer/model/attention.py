@@ -4,32 +4,46 @@ Owns the attention function that transformers calls by name while ``packed_atten
 entered, and which models it is right for. Knows nothing of losses or of how packs are chosen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, PreTrainedModel
-from transformers.masking_utils import AttentionMaskInterface
 
 NAME = "tunekeeper_packed"
 MAX_PADDING = 1.25
 """Rows share one call while the longest is at most so much longer than the shortest."""
-_QKV = tuple[Tensor, Tensor, Tensor]
+QKV = tuple[Tensor, Tensor, Tensor]
+Each = Callable[[Tensor], Tensor]
 _UNSUPPORTED = ("attn_logit_softcapping", "attention_chunk_size", "attention_sink")
 
 
 @dataclass(frozen=True)
-class _Heads:
+class Heads:
     """How the calling layer wants its heads computed."""
 
     repeats: int
     """Query heads per key head."""
     dropout: float
     scale: float | None
+
+
+class Division(Protocol):
+    """How a pack divides into rows, and with it the way they are attended to."""
+
+    def attend(self, qkv: QKV, heads: Heads) -> Tensor:
+        """Attention of each row to itself and the prefix: (tokens, heads, width)."""
+
+    def map(self, each: Each) -> "Division":
+        """The same division, with every tensor of it put through ``each``."""
+
+
+Divide = Callable[[int, Sequence[int]], Division]
+"""From a prefix and the lengths of the rows behind it, in order of length."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +64,21 @@ class Segments:
     inverse: Tensor
     """For each position of the pack, its place in the groups' concatenated outputs."""
 
-    def to(self, device: torch.device) -> "Segments":
-        """The same division, with its indices on another device."""
+    def map(self, each: Each) -> "Segments":
+        """The same division, with every tensor of it put through ``each``."""
         groups = tuple(
-            Group(g.positions.to(device), None if g.visible is None else g.visible.to(device))
+            Group(each(g.positions), None if g.visible is None else each(g.visible))
             for g in self.groups
         )
-        return replace(self, groups=groups, inverse=self.inverse.to(device))
+        return replace(self, groups=groups, inverse=each(self.inverse))
+
+    def attend(self, qkv: QKV, heads: Heads) -> Tensor:
+        """One call of SDPA for each group."""
+        outputs = [_group_attention(qkv, group, self.prefix, heads) for group in self.groups]
+        if self.prefix:
+            first = [tensor[None, :, : self.prefix] for tensor in qkv]
+            outputs.insert(0, _rows_attention((first[0], first[1], first[2]), None, heads))
+        return torch.cat(outputs).index_select(0, self.inverse)
 
 
 def divide(prefix: int, lengths: Sequence[int]) -> Segments:
@@ -102,24 +124,19 @@ def packed(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,  # noqa: ARG001 - the null mask of this name
+    attention_mask: Tensor | None,  # noqa: ARG001 - there is none, see below
     *,
-    segments: Segments,
+    segments: Division,
     dropout: float = 0.0,
     scaling: float | None = None,
     **_: Any,  # noqa: ANN401 - whatever else a model family passes to every implementation
 ) -> tuple[Tensor, None]:
     """Attention of one pack; query, key and value are (1, heads, tokens, width)."""
-    heads = _Heads(getattr(module, "num_key_value_groups", 1), dropout, scaling)
-    qkv = (query[0], key[0], value[0])
-    outputs = [_group_attention(qkv, group, segments.prefix, heads) for group in segments.groups]
-    if segments.prefix:
-        first = [tensor[None, :, : segments.prefix] for tensor in qkv]
-        outputs.insert(0, _rows_attention((first[0], first[1], first[2]), None, heads))
-    return torch.cat(outputs).index_select(0, segments.inverse)[None], None
+    heads = Heads(getattr(module, "num_key_value_groups", 1), dropout, scaling)
+    return segments.attend((query[0], key[0], value[0]), heads)[None], None
 
 
-def _group_attention(qkv: _QKV, group: Group, prefix: int, heads: _Heads) -> Tensor:
+def _group_attention(qkv: QKV, group: Group, prefix: int, heads: Heads) -> Tensor:
     rows, longest = group.positions.shape
     flat = group.positions.flatten()
     q, k, v = (
@@ -132,7 +149,7 @@ def _group_attention(qkv: _QKV, group: Group, prefix: int, heads: _Heads) -> Ten
     return _rows_attention((q, k, v), group.visible, heads)
 
 
-def _rows_attention(qkv: _QKV, visible: Tensor | None, heads: _Heads) -> Tensor:
+def _rows_attention(qkv: QKV, visible: Tensor | None, heads: Heads) -> Tensor:
     """(rows, heads, tokens, width) in; (rows x tokens, heads, width) out."""
     q, k, v = qkv
     if heads.repeats > 1:
@@ -149,12 +166,9 @@ def _rows_attention(qkv: _QKV, visible: Tensor | None, heads: _Heads) -> Tensor:
     return out.transpose(1, 2).flatten(0, 1)
 
 
-def _no_mask(*_args: object, **_kwargs: object) -> None:
-    """The mask of a pack is in its segments; transformers builds none."""
-
-
 AttentionInterface.register(NAME, packed)
-AttentionMaskInterface.register(NAME, _no_mask)
+# The mask of a pack is in its division. No mask function is registered under the name: then
+# transformers builds none, and asks no GPU whether the position ids start anew somewhere.
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.model.attention import Segments, divide
+from trainer.model.attention import Divide, Division, Each, divide
 from trainer.train.documents import Document
 
 
@@ -17,7 +17,7 @@ class Batch:
 
     input_ids: Tensor
     position_ids: Tensor
-    segments: Segments | None
+    segments: Division | None
     sources: Tensor
     """Places whose hidden state predicts a token that carries loss."""
     targets: Tensor
@@ -25,19 +25,23 @@ class Batch:
     data_tokens: int
     """Tokens of the rows as the data has them, without padding, a shared prefix in every row."""
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch on another device."""
+    def map(self, each: Each) -> "Batch":
+        """The same batch, with every tensor of it put through ``each``."""
         return replace(
             self,
-            input_ids=self.input_ids.to(device),
-            position_ids=self.position_ids.to(device),
-            segments=None if self.segments is None else self.segments.to(device),
-            sources=self.sources.to(device),
-            targets=self.targets.to(device),
+            input_ids=each(self.input_ids),
+            position_ids=each(self.position_ids),
+            segments=None if self.segments is None else self.segments.map(each),
+            sources=each(self.sources),
+            targets=each(self.targets),
         )
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on another device."""
+        return self.map(lambda tensor: tensor.to(device))
 
-def pack(documents: Sequence[Document], prefix: int = 0) -> Batch:
+
+def pack(documents: Sequence[Document], prefix: int = 0, division: Divide = divide) -> Batch:
     """One sequence ``[prefix][rest of row 1][rest of row 2]...``, positions as if apart."""
     rests = [each.tokens[prefix:] for each in documents]
     tokens = np.concatenate([documents[0].tokens[:prefix], *rests])
@@ -49,7 +53,7 @@ def pack(documents: Sequence[Document], prefix: int = 0) -> Batch:
         shifts,
         input_ids=tokens[None],
         position_ids=np.concatenate(positions)[None],
-        segments=divide(prefix, [len(rest) for rest in rests]),
+        segments=division(prefix, [len(rest) for rest in rests]),
     )
 
 
@@ -77,7 +81,7 @@ def _batch(
     *,
     input_ids: np.ndarray,
     position_ids: np.ndarray,
-    segments: Segments | None = None,
+    segments: Division | None = None,
 ) -> Batch:
     """``shifts`` lead from a document's place of a target to the flat place that predicts it."""
     pairs = list(zip(documents, shifts, strict=False))

@@ -6,15 +6,19 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
-from trainer.model.attention import attends_fully
+from trainer.model.attention import Divide, attends_fully, divide
+from trainer.model.hardware import choices_of
 from trainer.model.load import decoder
+from trainer.model.ragged import division_for
 from trainer.pulse import beat
 from trainer.train.batch import Batch, pack, pad
 from trainer.train.documents import Document, lengths_of, shared_prefix
+from trainer.train.feed import feed
 from trainer.train.fitting import Share, sum_that_fits
 from trainer.train.loss import hidden_at_sources, logits_head, loss_sum
 from trainer.train.plan import micro_batches
@@ -34,6 +38,7 @@ class Corpus:
     documents: Sequence[Document]
     prefix: int = 0
     packs: bool = True
+    division: Divide = divide
 
     @cached_property
     def lengths(self) -> Sequence[int]:
@@ -46,7 +51,10 @@ class Corpus:
         for part in parts:
             beat()
             documents = [self.documents[i] for i in part]
-            yield pack(documents, self.prefix) if self.packs else pad(documents)
+            yield self._pack(documents) if self.packs else pad(documents)
+
+    def _pack(self, documents: Sequence[Document]) -> Batch:
+        return pack(documents, self.prefix, self.division)
 
     def share(self, members: Sequence[int], ranks: Ranks) -> Sequence[int]:
         """The members that this rank computes; all of them where it is alone."""
@@ -77,11 +85,14 @@ def corpus_for(model: PreTrainedModel, documents: Sequence[Document], *, dropout
     With dropout a shared prefix would share its noise too, so there is none then.
     """
     prefix = 0 if dropout > 0 else shared_prefix(documents)
-    packs = is_packable(model, documents, prefix)
-    return Corpus(documents, prefix if packs else 0, packs)
+    division = division_for(model)
+    packs = is_packable(model, documents, prefix, division)
+    return Corpus(documents, prefix if packs else 0, packs, division)
 
 
-def is_packable(model: PreTrainedModel, documents: Sequence[Document], prefix: int) -> bool:
+def is_packable(
+    model: PreTrainedModel, documents: Sequence[Document], prefix: int, division: Divide = divide
+) -> bool:
     """Whether the model's layers allow packs, tried on its two shortest rows."""
     lengths = lengths_of(documents)
     if not documents or not attends_fully(model, max(lengths)):
@@ -91,7 +102,7 @@ def is_packable(model: PreTrainedModel, documents: Sequence[Document], prefix: i
     with torch.no_grad():
         apart = hidden_at_sources(model, pad(pair).to(model.device))
         try:
-            together = hidden_at_sources(model, pack(pair, prefix).to(model.device))
+            together = hidden_at_sources(model, pack(pair, prefix, division).to(model.device))
         except TypeError:  # the family does not hand keyword arguments down to its attention
             return False
     tolerance = _TOLERANCE.get(apart.dtype, _LOOSE_TOLERANCE)
@@ -126,9 +137,11 @@ def mean_loss(model: PreTrainedModel, corpus: Corpus, limit: int, ranks: Ranks =
     members = range(len(corpus.documents))
     own = corpus.share(members, ranks)
 
-    def loss(limit: int) -> float:
-        batches = corpus.batches(own, limit)
-        return sum(loss_sum(model, batch.to(model.device)).item() for batch in batches)
+    def loss(limit: int) -> Tensor:
+        total = torch.zeros((), dtype=torch.float64, device=model.device)
+        for batch in feed(corpus.batches(own, limit), model.device, choices_of(model)):
+            total += loss_sum(model, batch)
+        return total
 
     total, _ = sum_that_fits(loss, corpus.parts(own), limit, ranks, what="one row to evaluate")
-    return total / max(1, corpus.targets(members))
+    return total.item() / max(1, corpus.targets(members))

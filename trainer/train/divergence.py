@@ -39,16 +39,18 @@ def exploded_above(first_loss: float, vocabulary: int) -> float:
 
 
 def after_step(
-    state: TrainState, loss: float, norm: float, *, vocabulary: int, learning_rate: float
+    state: TrainState, step: int, loss: float, norm: float, *, vocabulary: int, learning_rate: float
 ) -> dict[str, object]:
     """What a step's loss and its gradient's norm, before clipping, change in the state.
 
+    They are of the adapter before the step; on a GPU later steps may have begun by then.
+
     Raises:
-        DivergedError: the optimizer must not use this gradient.
+        DivergedError: nothing that the step or a later one has made may be kept.
     """
 
     def diverged(reason: str, good_step: int) -> DivergedError:
-        where = f"step {state.step + 1} of {state.max_steps}"
+        where = f"step {step} of {state.max_steps}"
         return DivergedError(_message(where, reason, learning_rate), good_step=good_step)
 
     if not isfinite(loss):
@@ -56,7 +58,7 @@ def after_step(
     first = loss if state.first_loss is None else state.first_loss
     limit = exploded_above(first, vocabulary)
     exploded = state.exploded + 1 if loss > limit else 0
-    good_step = state.good_step if exploded else max(state.good_step, state.step)
+    good_step = state.good_step if exploded else max(state.good_step, step - 1)
     if not isfinite(norm):
         raise diverged(f"the norm of the gradient is {norm}", good_step)
     if exploded >= PATIENCE:

@@ -7,6 +7,8 @@ with the same smaller parts, so that none is left waiting in a collective.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from torch import Tensor
+
 from trainer.model.fit import TRAINING_REMEDY, give_back, too_large, unless_out_of_memory
 from trainer.train.plan import micro_batches
 from trainer.train.ranks import Ranks
@@ -33,15 +35,15 @@ class Share:
 
 
 def sum_that_fits(
-    work: Callable[[int], float],
+    work: Callable[[int], Tensor],
     parts: Parts,
     limit: int,
     ranks: Ranks,
     *,
     drop: Callable[[], None] = lambda: None,
     what: str = "one row",
-) -> tuple[float, int]:
-    """The sum over all ranks of ``work(limit)``, and the limit under which it was done.
+) -> tuple[Tensor, int]:
+    """The sum over all ranks of ``work(limit)``, on the device, and the limit it was done under.
 
     Args:
         work: Computes this rank's share, at most so many tokens at a time.
@@ -56,9 +58,8 @@ def sum_that_fits(
     """
     while True:
         own = unless_out_of_memory(lambda: work(limit))  # noqa: B023 - called before it changes
-        total, failures = ranks.total(own or 0.0, float(own is None))
-        if not failures:
-            return total, limit
+        if not ranks.any(own is None) and own is not None:
+            return ranks.summed(own), limit
         drop()
         give_back()
         smaller = int(ranks.largest(parts.halved(limit)))

@@ -4,7 +4,7 @@ Owns what changes during training. Where checkpoints are kept, how an attempt st
 published is decided in ``run``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -13,11 +13,14 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from trainer.model.adapter import base_of, copy_weights, restore_weights, trainable
+from trainer.model.hardware import choices_of
 from trainer.report.model import LossPoint
 from trainer.train.checkpoint import Checkpoint, restore_rng, rng_state
 from trainer.train.corpus import Corpus, mean_loss
 from trainer.train.divergence import after_evaluation, after_step
+from trainer.train.feed import feed
 from trainer.train.fitting import sum_that_fits
+from trainer.train.late import Late
 from trainer.train.loss import loss_sum
 from trainer.train.optimizer import clip, moments, restore_moments, set_rate
 from trainer.train.plan import Step, evaluation_steps
@@ -51,6 +54,8 @@ class Training:
         """Derive what follows from the fields."""
         self.parameters = trainable(self.model)
         self.evaluations = evaluation_steps(len(self.steps))
+        self.choices = choices_of(base_of(self.model))
+        self.figures: Late[LossPoint] = Late(self.choices.steps_late)
         self._clock_at = self.clock()
 
     @property
@@ -65,7 +70,7 @@ class Training:
         return due and bool(self.validation.documents)
 
     def step(self) -> None:
-        """One optimizer step.
+        """One optimizer step; its loss and norm are known when they have arrived.
 
         Raises:
             DivergedError: see ``divergence``.
@@ -75,28 +80,29 @@ class Training:
         loss = self._accumulate(now)
         rate = self._learning_rate()
         norm = clip(self.parameters, self.settings.max_grad_norm)
-        found = after_step(
-            self.state,
-            loss,
-            norm,
-            vocabulary=base_of(self.model).config.get_text_config().vocab_size,
-            learning_rate=self.settings.learning_rate,
-        )
         set_rate(self.optimizer, rate)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.train_loss, self.learning_rate, self.gradient_norm = loss, rate, float(norm)
         tokens = sum(len(self.train.documents[i]) for i in now.documents)
-        self._update(
-            step=self.state.step + 1,
-            trained_tokens=self.state.trained_tokens + tokens,
-            step_seconds=self.state.step_seconds + self.clock() - started,
-            **found,
-        )
-        self._record(train_loss=loss, learning_rate=rate)
+        self._update(step=self.state.step + 1, trained_tokens=self.state.trained_tokens + tokens)
+        self.figures.ask(self._point(learning_rate=rate), loss, norm)
+        self._learn(self.figures.due())  # waits for the step before: a GPU's time counts too
+        self._update(step_seconds=self.state.step_seconds + self.clock() - started)
+
+    def settle(self) -> None:
+        """Wait for the figures of all steps so far; before anything is made of their adapter.
+
+        Raises:
+            DivergedError: see ``divergence``.
+        """
+        if self.figures:
+            started = self.clock()
+            self._learn(self.figures.all())
+            self._update(step_seconds=self.state.step_seconds + self.clock() - started)
 
     def evaluate(self) -> None:
         """Validation loss of the adapter as it is; keeps the adapter if it is the best so far."""
+        self.settle()
         loss = mean_loss(base_of(self.model), self.validation, self.state.micro_tokens, self.ranks)
         found = after_evaluation(self.state, loss, learning_rate=self.settings.learning_rate)
         best = self.state.best_loss
@@ -112,16 +118,18 @@ class Training:
         )
         if best is None or loss < best:
             self._keep_best(loss)
-        self._record(eval_loss=loss)
+        self._record(self._point(eval_loss=loss))
 
     def finish(self) -> None:
         """Put the best adapter into the model; without validation that is the last one."""
+        self.settle()
         if not self.best:
             self._keep_best(self.state.best_loss)
         restore_weights(self.model, self.best)
 
     def freeze(self) -> Checkpoint:
         """Everything an unbroken run would go on with."""
+        self.settle()
         rng, device_rng = rng_state()
         self._update(rng=rng, device_rng=device_rng)
         return Checkpoint(
@@ -142,7 +150,7 @@ class Training:
         self.best = dict(checkpoint.best)
         self.metrics = bytearray(checkpoint.metrics)
 
-    def _accumulate(self, step: Step) -> float:
+    def _accumulate(self, step: Step) -> Tensor:
         """Gradients of the mean loss over the step's supervised tokens.
 
         When the GPU's memory runs out, on any rank, the step's gradients are dropped and it is done
@@ -157,20 +165,33 @@ class Training:
             drop=self.optimizer.zero_grad,
             what=f"one row at step {self.state.step + 1}",
         )
-        self.state = self.state.model_copy(update={"micro_tokens": micro_tokens})
+        self._update(micro_tokens=micro_tokens)
         self.ranks.sum_gradients(self.parameters.values())
         return loss
 
-    def _backward(self, step: Step, members: Sequence[int], limit: int) -> float:
+    def _backward(self, step: Step, members: Sequence[int], limit: int) -> Tensor:
         base, total = base_of(self.model), max(1, self.train.targets(step.documents))
-        loss = 0.0
+        loss = torch.zeros((), dtype=torch.float64, device=base.device)
         self.ranks.seed_noise(self.settings.seed, self.state.step)
         with _AdapterDropout(self.model, self.settings.dropout):
-            for batch in self.train.batches(members, limit):
-                part = loss_sum(base, batch.to(base.device)) / total
+            for batch in feed(self.train.batches(members, limit), base.device, self.choices):
+                part = loss_sum(base, batch) / total
                 part.backward()  # type: ignore[no-untyped-call]
-                loss += part.item()
+                loss += part.detach()
         return loss
+
+    def _learn(self, arrived: Iterable[tuple[LossPoint, list[float]]]) -> None:
+        """Take note of figures that have arrived."""
+        rate = self.settings.learning_rate
+        vocabulary = base_of(self.model).config.get_text_config().vocab_size
+        for point, (loss, norm) in arrived:
+            found = after_step(
+                self.state, point.step, loss, norm, vocabulary=vocabulary, learning_rate=rate
+            )
+            self._update(**found)
+            self.train_loss, self.gradient_norm = loss, norm
+            self.learning_rate = point.learning_rate
+            self._record(point.model_copy(update={"train_loss": loss}))
 
     def _learning_rate(self) -> float:
         factor = rate_factor(
@@ -191,14 +212,16 @@ class Training:
         self._clock_at = now
         self.state = self.state.model_copy(update={"seconds": seconds, **changes})
 
-    def _record(self, **values: float) -> None:
-        point = LossPoint(
+    def _point(self, **values: float) -> LossPoint:
+        return LossPoint(
             step=self.state.step,
             epoch=self.steps[self.state.step - 1].epoch,
             tokens=self.state.trained_tokens,
             seconds=self.state.seconds,
             **values,
         )
+
+    def _record(self, point: LossPoint) -> None:
         self.metrics += point.model_dump_json(exclude_defaults=True).encode() + b"\n"
 
 

@@ -11,6 +11,7 @@ from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from trainer.model.attention import packed_attention
+from trainer.model.autocast import adapter_precision
 from trainer.model.load import decoder, output_layer
 from trainer.train.batch import Batch
 
@@ -76,7 +77,8 @@ def chunked_loss(hidden: Tensor, targets: Tensor, head: Head) -> Tensor:
 def hidden_at_sources(model: PreTrainedModel, batch: Batch) -> Tensor:
     """Last hidden states at the places that predict a supervised token, (places, width)."""
     extra = {} if batch.segments is None else {"segments": batch.segments}
-    with nullcontext() if batch.segments is None else packed_attention(model):
+    packs = nullcontext() if batch.segments is None else packed_attention(model)
+    with packs, adapter_precision(model):
         output = decoder(model)(
             input_ids=batch.input_ids,
             position_ids=batch.position_ids,

@@ -41,7 +41,7 @@ def set_rate(optimizer: AdamW, rate: float) -> None:
         group["lr"] = rate
 
 
-def clip(parameters: Mapping[str, nn.Parameter], max_norm: float) -> float:
+def clip(parameters: Mapping[str, nn.Parameter], max_norm: float) -> Tensor:
     """Scale the gradients down to ``max_norm`` (0: never); returns the norm before."""
     limit = max_norm if max_norm > 0 else float("inf")
-    return float(torch.nn.utils.clip_grad_norm_(list(parameters.values()), limit))
+    return torch.nn.utils.clip_grad_norm_(list(parameters.values()), limit)

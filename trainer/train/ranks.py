@@ -54,6 +54,13 @@ class Ranks:
         """Whether it is so on any rank: a decision that all take at the same step."""
         return self.largest(float(value)) > 0
 
+    def summed(self, value: Tensor) -> Tensor:
+        """The sum of all ranks' values, where they are: nothing waits for a device."""
+        if self.world > 1:
+            with _peers():
+                dist.all_reduce(value)
+        return value
+
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace each gradient by its sum over ranks; none there counts as zero."""
         if self.world == 1:

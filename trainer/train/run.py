@@ -220,6 +220,7 @@ class _Attempt:
         training.ranks.any(False)  # the first rank has the last word: nobody ends before it
 
     def _interrupted(self) -> StageError:
+        self.training.settle()  # all ranks fail by it, or none
         self._save()
         self.training.ranks.any(False)  # nobody ends before the checkpoint is kept
         message = (
@@ -231,6 +232,7 @@ class _Attempt:
     def _ended_by_limit(self) -> PartialTraining:
         """The checkpoint is what a raised limit trains on from."""
         assert self.allowance is not None  # noqa: S101 - what ended it
+        self.training.settle()
         limit, step = self.allowance.limit, self.training.state.step
         assert limit.limit is not None  # noqa: S101 - what ended it
         if not step:
@@ -243,12 +245,17 @@ class _Attempt:
         )
 
     def _save_when_due(self) -> None:
-        """After a step's evaluation, not before it as well: that would overwrite a checkpoint."""
-        state, period_s = self.training.state, self.training.settings.checkpoint_period_s
-        is_doubtful = state.exploded > 0  # it would push out a good one
-        if is_doubtful or self.training.is_evaluation_due:
+        """After a step's evaluation, not before it as well: that would overwrite a checkpoint.
+
+        All ranks settle their figures or none: what they find then must find all of them.
+        """
+        training = self.training
+        is_late = self.clock() - self.saved_at >= training.settings.checkpoint_period_s
+        is_due = is_late and training.ranks.is_first and not training.is_evaluation_due
+        if not training.ranks.any(is_due):
             return
-        if self.clock() - self.saved_at >= period_s:
+        training.settle()
+        if not training.state.exploded:  # what is doubtful would push out a good one
             self._save()
 
     def _save(self) -> None:
