@@ -33,7 +33,7 @@ from trainer.data.prepared import Prepared
 from trainer.errors import StageError
 from trainer.judge.gate import not_needed
 from trainer.model.adapter import attach, base_of, load_adapter
-from trainer.model.load import load_base, pick_device, pick_precision
+from trainer.model.load import load_base, pick_device
 from trainer.model.threads import pick_threads
 from trainer.pulse import PULSE
 from trainer.sources.base import ResolvedModel
@@ -46,6 +46,7 @@ from trainer.store.open import open_store
 from trainer.train import publish, together, work
 from trainer.train.allowance import Allowance, evaluation_s
 from trainer.train.checkpoint import has_checkpoint
+from trainer.train.hardware import precision_of
 from trainer.train.ranks import Ranks, joined
 from trainer.train.run import TrainIO, train_adapter
 
@@ -125,7 +126,7 @@ def open_bench(ctx: StageContext, ranks: Ranks, device: str, *, trained: bool) -
     ctx.progress.plan([base_part(parts), *parts])
     base = together.base(ranks, lambda: resolve_base(ctx, frozen(request, prepared)))
     renderer = load_renderer(base.path, template_date=prepared.plan.template_date)
-    precision = pick_precision(request.spec.training.precision, device)
+    precision = precision_of(ranks, ctx, device)
     with PULSE.silent("loading the base model"):
         model = load_base(base.path, precision=precision, device=device)
     examination = replace(examine(ctx, prepared, renderer, model, claim), peers=ranks)
