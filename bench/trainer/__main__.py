@@ -22,8 +22,11 @@ from typing import Any, Self
 
 from bench.trainer.rows import Row, rows_of
 
+Start = dict[str, tuple[float, float]]
+
 MB = 1 << 20
 WARM_UP = 1
+PARTS = ("imports", "load", "plan")
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ class Pair:
     peers: list[dict[str, float]]
     memory: tuple[tuple[int, int], tuple[int, int]]
     """(loaded, peak) of ours and of TRL."""
+    starts: tuple[Start, Start]
+    """(clock, CPU) seconds of the parts before the first step, of both."""
 
     def ratios(self, clock: str) -> list[float]:
         """How many times as long TRL takes, step by step."""
@@ -127,14 +132,15 @@ def compare(manner: Manner, rows: Sequence[Row], arguments: argparse.Namespace) 
         begun = stack.enter_context(peer).hear()
         (folder / "ours.json").write_text(json.dumps(work | {"plan": begun["plan"]}))
         own = Side(sys.executable, "bench.trainer.ours", folder / "ours.json", folder / "ours.log")
-        loaded = stack.enter_context(own).hear()["loaded_bytes"]
+        ready = stack.enter_context(own).hear()
         turns = [(own.step(), peer.step()) for _ in range(steps)]
         peaks = own.hear()["peak_bytes"], peer.hear()["peak_bytes"]
     return Pair(
         tokens=[sum(len(rows[at][0]) for at in step) for step in begun["plan"]],
         ours=[turn[0] for turn in turns],
         peers=[turn[1] for turn in turns],
-        memory=((loaded, peaks[0]), (begun["loaded_bytes"], peaks[1])),
+        memory=((ready["loaded_bytes"], peaks[0]), (begun["loaded_bytes"], peaks[1])),
+        starts=(ready["start"], begun["start"]),
     )
 
 
@@ -175,8 +181,21 @@ def largest_difference(pair: Pair) -> float:
     return max(abs(own["loss"] - peer["loss"]) / peer["loss"] for own, peer in both)
 
 
+def starts(pairs: Sequence[Pair]) -> Iterator[str]:
+    """What passes before the first step: medians of clock and CPU seconds."""
+    for side, name in enumerate(("ours", "TRL")):
+        cells = [
+            " / ".join(
+                f"{median(pair.starts[side][part][which] for pair in pairs):.1f}"
+                for which in (0, 1)
+            )
+            for part in PARTS
+        ]
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
 def report(found: dict[Manner, list[Pair]]) -> None:
-    """Three tables."""
+    """The tables."""
     print("\n| rows | TRL's way | ours, tokens/s | TRL | ratio (range) | of CPU time |")
     print("|---|---|---|---|---|---|")
     print("\n".join(speeds(manner, pairs) for manner, pairs in found.items()))
@@ -194,6 +213,8 @@ def report(found: dict[Manner, list[Pair]]) -> None:
     for manner, pairs in found.items():
         print("\n".join(losses(manner, pairs[0])))
     largest = max(largest_difference(pair) for pairs in found.values() for pair in pairs)
+    print(f"\n| clock / CPU seconds from the start | {' | '.join(PARTS)} |\n|---|---|---|---|")
+    print("\n".join(starts([pair for pairs in found.values() for pair in pairs])))
     print(f"\nLargest difference between two losses of a step: {largest:.1e} of the loss.")
 
 

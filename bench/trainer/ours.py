@@ -13,6 +13,7 @@ from bench.trainer.side import (
     MAX_GRAD_NORM,
     SEED,
     Pulpit,
+    Start,
     Turn,
     Work,
     model_of,
@@ -45,9 +46,10 @@ SETTINGS = TrainSettings(
 )
 
 
-def begun(work: Work) -> Training:
+def begun(work: Work, start: Start) -> Training:
     """The training at step 0."""
     model = model_of(work)
+    start.ends("load")
     documents = [Document(np.asarray(ids), np.asarray(at)) for ids, at in work.rows]
     train = corpus_for(base_of(model), documents, dropout=0.0)
     return Training(
@@ -71,9 +73,11 @@ def begun(work: Work) -> Training:
 
 def main(path: str) -> None:
     """Step when told to."""
-    pulpit, work = Pulpit(), Work.read(path)
-    training = begun(work)
-    pulpit.say(loaded_bytes=resident_bytes())
+    pulpit, work, start = Pulpit(), Work.read(path), Start()
+    start.ends("imports")
+    training = begun(work, start)
+    start.ends("plan")
+    pulpit.say(loaded_bytes=resident_bytes(), start=start.parts)
     for _ in work.plan:
         pulpit.wait()
         turn = Turn()

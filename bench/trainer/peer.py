@@ -19,6 +19,7 @@ from bench.trainer.side import (
     MAX_GRAD_NORM,
     SEED,
     Pulpit,
+    Start,
     Turn,
     Work,
     model_of,
@@ -107,10 +108,12 @@ def plan(work: Work, trained: Dataset) -> list[list[int]]:
 
 def main(path: str) -> None:
     """Train, a step at each turn."""
-    pulpit, work = Pulpit(), Work.read(path)
+    pulpit, work, start = Pulpit(), Work.read(path), Start()
+    start.ends("imports")
     logging.set_verbosity_error()
     disable_progress_bars()
     model = model_of(work)
+    start.ends("load")
     loaded = resident_bytes()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -121,7 +124,9 @@ def main(path: str) -> None:
             processing_class=AutoTokenizer.from_pretrained(work.base),
             callbacks=[Turns(pulpit)],
         )
-        pulpit.say(loaded_bytes=loaded, plan=plan(work, trainer.train_dataset))
+        start.ends("plan")
+        steps = plan(work, trainer.train_dataset)
+        pulpit.say(loaded_bytes=loaded, plan=steps, start=start.parts)
         trainer.train()
     pulpit.say(peak_bytes=peak_bytes())
 

@@ -66,6 +66,23 @@ class Pulpit:
             sys.exit("the program that times is gone")
 
 
+class Start:
+    """Names what passes between the start of the process and its first step."""
+
+    def __init__(self) -> None:
+        born = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - born / os.sysconf("SC_CLK_TCK")
+        self._at = (time.perf_counter() - age_s, 0.0)
+        self.parts: dict[str, tuple[float, float]] = {}
+        """(clock, CPU) seconds of each."""
+
+    def ends(self, part: str) -> None:
+        """What came since the last one was ``part``."""
+        now = time.perf_counter(), time.process_time()
+        self.parts[part] = (now[0] - self._at[0], now[1] - self._at[1])
+        self._at = now
+
+
 class Turn:
     """Clock and CPU time of one step."""
 
