@@ -8,6 +8,7 @@ they are a few percent.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -75,7 +76,7 @@ def shape_of(model: PreTrainedModel) -> Shape | None:
     config = model.config.get_text_config()
     if any(getattr(config, name, None) for name in _EXPERTS):
         return None
-    head = output_layer(model).weight
+    head = cast("nn.Parameter", output_layer(model).weight)
     lookups = {id(each.weight) for each in model.modules() if isinstance(each, nn.Embedding)}
     body = sum(
         each.numel()
