@@ -23,7 +23,7 @@ export HF_HUB_OFFLINE := 1
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images \
   programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain soak-resume bench-progress bench-verdict bench-aa bench-memory bench-retrain \
-  bench-basemodels bench-gpu bench-operator bench-prepare twin clean
+  bench-trainer bench-answers bench-basemodels bench-gpu bench-operator bench-prepare twin clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,7 +37,7 @@ $(UV):
 	  || { rm -rf $(TOOLS); echo "could not make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
 setup: $(UV) ## Install everything that development and tests need, as locked
-	@$(UV) sync --frozen --all-extras --all-groups --compile-bytecode --quiet
+	@$(UV) sync --frozen --all-extras --all-groups --no-group peer --compile-bytecode --quiet
 
 setup-quickstart: $(UV)
 	@echo "installing the locked dependencies (about 6 GB the first time, most of it torch)"
@@ -130,6 +130,14 @@ bench-memory: quickstart-base ## The memory that training is estimated to need a
 
 bench-retrain: setup ## Plant better, equal and worse adapters; play chains of retrains
 	@PYTHONPATH=. $(BIN)/python bench/retrain.py
+
+# TRL and what it needs lie in an environment of their own. BENCH_ARGS: --steps, --rounds, --threads, --seed, --base, --only.
+bench-trainer: setup quickstart-base ## Our trainer beside TRL's: speed, memory, losses (half an hour)
+	@UV_PROJECT_ENVIRONMENT=build/peer $(UV) sync --frozen --extra train --no-default-groups --group peer --quiet
+	@PYTHONPATH=. $(BIN)/python -m bench.trainer --peer build/peer/bin/python --base $(BASE) $(BENCH_ARGS)
+
+bench-answers: quickstart ## The arms' tokens per second beside transformers, one prompt at a time
+	@PYTHONPATH=. $(BIN)/python -m bench.trainer.answers --run $(QUICKSTART)/build/output/runs/* --base $(BASE) $(BENCH_ARGS)
 
 bench-basemodels: setup programs ## What watching 1,000 base models costs. On a real API server
 	@PYTHONPATH=.:tests $(BIN)/python bench/basemodels.py

@@ -40,6 +40,7 @@ class _Figures:
     train_loss: float | None = None
     eval_loss: float | None = None
     tokens_per_second: float | None = None
+    mfu: float | None = None
     learning_rate: float | None = None
     gradient_norm: float | None = None
 

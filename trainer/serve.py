@@ -24,6 +24,7 @@ FIGURES = {
     "train_loss_nats": ("train_loss", "Per supervised token, of the last step."),
     "eval_loss_nats": ("eval_loss", "Per supervised token, on the validation rows."),
     "tokens_per_second": ("tokens_per_second", "Non-padding tokens, while it trains."),
+    "mfu_ratio": ("mfu", "Model FLOPs utilisation: of the GPU's dense BF16 peak."),
     "learning_rate": ("learning_rate", "Of the last optimizer step."),
     "gradient_norm": ("gradient_norm", "Of that step, before clipping."),
 }

@@ -33,6 +33,9 @@ class Progress(Wire):
     train_loss: float | None = None
     eval_loss: float | None = None
     tokens_per_second: float | None = None
+    mfu: float | None = Field(
+        default=None, description="Model FLOPs utilisation, where the GPU's peak is known."
+    )
     learning_rate: float | None = Field(default=None, description="Of the last optimizer step.")
     gradient_norm: float | None = Field(default=None, description="Of that step, before clipping.")
     activities: list[ActivityProgress] = Field(

@@ -1,15 +1,13 @@
 """The base model in memory."""
 
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-Precision = Literal["FP32", "BF16"]
-
-_DTYPES = {"FP32": torch.float32, "BF16": torch.bfloat16}
+from trainer.model.precision import DTYPES
 
 
 def pick_device(gpus: int) -> str:
@@ -17,30 +15,11 @@ def pick_device(gpus: int) -> str:
     return "cuda" if gpus > 0 and torch.cuda.is_available() else "cpu"
 
 
-def pick_precision(wanted: str, device: str) -> Precision:
-    """Resolve Auto: BF16 where the hardware multiplies it, else FP32.
-
-    A CPU without avx512_bf16 or AMX emulates BF16 at a fraction of the speed of FP32.
-    """
-    if wanted == "FP32":
-        return "FP32"
-    if wanted == "BF16":
-        return "BF16"
-    return "BF16" if _multiplies_bf16(device) else "FP32"
-
-
-def _multiplies_bf16(device: str) -> bool:
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
 def load_base(directory: Path, *, precision: str, device: str) -> PreTrainedModel:
     """The model of a directory: safetensors only, no code from it, frozen, in eval mode."""
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
         directory,
-        dtype=_DTYPES[precision],
+        dtype=DTYPES[precision],
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,

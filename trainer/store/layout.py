@@ -16,6 +16,11 @@ def claim(run_id: str) -> str:
     return run(run_id, "claim.json")
 
 
+def hardware(run_id: str) -> str:
+    """Key of what the run's first attempt found out about its hardware."""
+    return run(run_id, "hardware.json")
+
+
 def prepared(run_id: str, name: str = "") -> str:
     """Key of a prepared file: plan.json, data-report.json, {train,validation,test}.arrow."""
     return run(run_id, f"prepared/{name}")

@@ -16,9 +16,9 @@ from trainer.train.plan import Step, plan_steps
 from trainer.train.ranks import Ranks
 from trainer.train.settings import (
     MAX_VALIDATION_ROWS,
-    MICRO_TOKENS,
     MIN_VALIDATION_GROUPS,
     TrainSettings,
+    micro_tokens,
 )
 from trainer.train.state import TrainState
 
@@ -80,7 +80,7 @@ def begin(
         validation=validation.sample(MAX_VALIDATION_ROWS, settings.seed),
         steps=steps,
         optimizer=adamw(trainable(model), weight_decay=settings.weight_decay),
-        state=_first_state(base, settings, plan, len(steps)),
+        state=_first_state(base, train.prefix, settings, plan, len(steps)),
         clock=clock,
         can_stop_early=validation_groups(prepared) >= MIN_VALIDATION_GROUPS,
         ranks=ranks,
@@ -119,7 +119,7 @@ def _steps(train: Corpus, settings: TrainSettings) -> list[Step]:
 
 
 def _first_state(
-    base: torch.nn.Module, settings: TrainSettings, plan: PreparedPlan, steps: int
+    base: torch.nn.Module, prefix: int, settings: TrainSettings, plan: PreparedPlan, steps: int
 ) -> TrainState:
     first = next(base.parameters())
     return TrainState(
@@ -127,6 +127,6 @@ def _first_state(
         precision="BF16" if first.dtype == torch.bfloat16 else "FP32",
         device=first.device.type,
         threads=torch.get_num_threads(),
-        micro_tokens=MICRO_TOKENS.get(first.device.type, MICRO_TOKENS["cpu"]),
+        micro_tokens=micro_tokens(first.device.type, prefix),
         max_steps=steps,
     )

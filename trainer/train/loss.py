@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, log_softmax
 from transformers import PreTrainedModel
 
 from trainer.model.attention import packed_attention
@@ -53,9 +53,10 @@ class _ChunkedLoss(torch.autograd.Function):
         ):
             with torch.enable_grad():
                 leaf = places.detach().requires_grad_()
-                loss = cross_entropy(head(leaf), wanted, reduction="sum")
-                gradients.append(torch.autograd.grad(loss, leaf)[0])
-            total += loss.detach()
+                logits = head(leaf)
+            loss, of_logits = _loss_and_gradient(logits.detach(), wanted)
+            gradients.append(torch.autograd.grad(logits, leaf, of_logits)[0])
+            total += loss
         ctx.save_for_backward(torch.cat(gradients))
         return total
 
@@ -63,6 +64,18 @@ class _ChunkedLoss(torch.autograd.Function):
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401 - torch's context
         (gradient,) = ctx.saved_tensors
         return gradient * outputs[0].to(gradient.dtype), None, None
+
+
+def _loss_and_gradient(logits: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Sum of the cross-entropies, and its gradient, softmax minus the target.
+
+    In the place of the log-probabilities: autograd would hold four tensors of this size, not two.
+    """
+    gradient = log_softmax(logits, dim=-1)
+    loss = -gradient.gather(1, wanted[:, None]).sum()
+    gradient.exp_()
+    gradient.scatter_add_(1, wanted[:, None], gradient.new_full((len(wanted), 1), -1.0))
+    return loss, gradient
 
 
 def chunked_loss(hidden: Tensor, targets: Tensor, head: Head) -> Tensor:

@@ -28,6 +28,7 @@ from trainer.train.begin import Splits, begin, notes_on, validation_groups
 from trainer.train.checkpoint import keep_until, newest_checkpoint, write_checkpoint
 from trainer.train.corpus import mean_loss
 from trainer.train.divergence import DivergedError
+from trainer.train.flops import full_speed, utilisation
 from trainer.train.lineage import library_versions
 from trainer.train.loop import Training
 from trainer.train.ranks import ALONE, Ranks
@@ -153,6 +154,10 @@ class _Attempt:
         self.saved_step, self.saved_at = self.training.state.step, self.clock()
         self.is_saved = False
         self.longest_s = 0.0
+        training = self.training
+        self.full_speed = full_speed(
+            base_of(training.model), training.train.documents, devices=training.ranks.world
+        )
 
     def follow(self) -> PartialTraining | None:
         """To the end, or to the limit; an error says up to which step the work is safe."""
@@ -276,6 +281,7 @@ class _Attempt:
             train_loss=self.training.train_loss,
             eval_loss=state.last_loss,
             tokens_per_second=_tokens_per_second(self.training),
+            mfu=utilisation(_tokens_per_second(self.training), self.full_speed),
             learning_rate=self.training.learning_rate,
             gradient_norm=self.training.gradient_norm,
         )

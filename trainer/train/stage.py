@@ -35,7 +35,7 @@ from trainer.judge.gate import not_needed
 from trainer.model.adapter import attach, base_of, load_adapter
 from trainer.model.fit import memory_named
 from trainer.model.heap import map_large_blocks
-from trainer.model.load import load_base, pick_device, pick_precision
+from trainer.model.load import load_base, pick_device
 from trainer.model.merge import check_mergeable
 from trainer.model.threads import pick_threads
 from trainer.pulse import PULSE, beat
@@ -51,6 +51,7 @@ from trainer.train.allowance import Allowance, evaluation_s
 from trainer.train.checkpoint import has_checkpoint, remove_checkpoints
 from trainer.train.footprint import require_memory
 from trainer.train.grading import open_grading
+from trainer.train.hardware import precision_of
 from trainer.train.ranks import Ranks, joined
 from trainer.train.run import TrainIO, train_adapter
 
@@ -144,7 +145,7 @@ def open_bench(ctx: StageContext, ranks: Ranks, device: str, *, trained: bool) -
     grading = open_grading(ranks, ctx, prepared, batches)
     base = together.base(ranks, lambda: resolve_base(ctx, frozen(request, prepared)))
     renderer = load_renderer(base.path, template_date=prepared.plan.template_date)
-    precision = pick_precision(request.spec.training.precision, device)
+    precision = precision_of(ranks, ctx, device)
     if device == "cpu":  # a GPU's memory is not the host's
         require_memory(base.path, prepared, request.spec.lora, precision, ranks.world)
     with PULSE.silent("loading the base model"):

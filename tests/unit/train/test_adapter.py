@@ -22,7 +22,7 @@ from trainer.model.adapter import (
     save_adapter,
     trainable,
 )
-from trainer.model.load import load_base, pick_precision
+from trainer.model.load import load_base
 
 
 @pytest.fixture
@@ -156,17 +156,3 @@ def test_all_linear_is_refused_where_it_would_skip_fused_experts(tmp_path):
 def test_the_base_is_frozen_and_in_eval_mode(base):
     assert not any(each.requires_grad for each in base.parameters())
     assert not any(module.training for module in base.modules() if isinstance(module, nn.Module))
-
-
-PRECISIONS = [
-    pytest.param("FP32", True, "FP32", id="FP32 stays FP32"),
-    pytest.param("BF16", False, "BF16", id="BF16 stays BF16"),
-    pytest.param("Auto", True, "BF16", id="Auto is BF16 where the CPU multiplies it"),
-    pytest.param("Auto", False, "FP32", id="Auto is FP32 elsewhere"),
-]
-
-
-@pytest.mark.parametrize(("wanted", "has_bf16", "expected"), PRECISIONS)
-def test_precision(monkeypatch, wanted, has_bf16, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has_bf16})
-    assert pick_precision(wanted, "cpu") == expected

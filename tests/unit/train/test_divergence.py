@@ -32,7 +32,7 @@ def a_state(**fields):
 
 
 def looked(state, loss, norm=1.0):
-    return after_step(state, loss, norm, vocabulary=100, learning_rate=0.5)
+    return after_step(state, state.step + 1, loss, norm, vocabulary=100, learning_rate=0.5)
 
 
 @pytest.fixture

@@ -192,7 +192,7 @@ def test_the_seed_decides_the_adapter(tmp_path):
 
 
 def test_rows_longer_than_a_micro_batch_are_trained_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr("trainer.train.begin.MICRO_TOKENS", {"cpu": 24})
+    monkeypatch.setattr("trainer.train.settings.MICRO_TOKENS", {"cpu": 24})
     rows = prepared_rows(12, seed=1, shared=40)
     trained = Bench(tmp_path, train=rows).run()
     assert trained.summary.trained_tokens == 3 * sum(len(row.input_ids) for row in rows)
