@@ -31,7 +31,7 @@ LOGITS_AT_ONCE = 256
 LOGIT_COPIES = 3
 """FP32: the logits, their log-softmax, their gradient."""
 SURELY = 0.9
-"""Of the estimate: measured, it was 4 % too high and 7 % too low; nobody is refused for that."""
+"""Of the estimate, which is some percent off either way: nobody is refused for that."""
 _EMBEDDINGS = ("embed", "wte", "wpe", "lm_head")
 _MATRIX = 2
 GIB = 1 << 30

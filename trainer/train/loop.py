@@ -80,14 +80,17 @@ class Training:
         loss = self._accumulate(now)
         rate = self._learning_rate()
         norm = clip(self.parameters, self.settings.max_grad_norm)
+        step, tokens = self.state.step + 1, self.state.trained_tokens + self._tokens(now)
+        self.figures.ask(self._point(step, tokens, learning_rate=rate), loss, norm)
+        self._learn(self.figures.due())  # waits for the step before: a GPU's time counts too
         set_rate(self.optimizer, rate)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        tokens = sum(len(self.train.documents[i]) for i in now.documents)
-        self._update(step=self.state.step + 1, trained_tokens=self.state.trained_tokens + tokens)
-        self.figures.ask(self._point(learning_rate=rate), loss, norm)
-        self._learn(self.figures.due())  # waits for the step before: a GPU's time counts too
-        self._update(step_seconds=self.state.step_seconds + self.clock() - started)
+        self._update(
+            step=step,
+            trained_tokens=tokens,
+            step_seconds=self.state.step_seconds + self.clock() - started,
+        )
 
     def settle(self) -> None:
         """Wait for the figures of all steps so far; before anything is made of their adapter.
@@ -118,7 +121,7 @@ class Training:
         )
         if best is None or loss < best:
             self._keep_best(loss)
-        self._record(self._point(eval_loss=loss))
+        self._record(self._point(self.state.step, self.state.trained_tokens, eval_loss=loss))
 
     def finish(self) -> None:
         """Put the best adapter into the model; without validation that is the last one."""
@@ -212,11 +215,14 @@ class Training:
         self._clock_at = now
         self.state = self.state.model_copy(update={"seconds": seconds, **changes})
 
-    def _point(self, **values: float) -> LossPoint:
+    def _tokens(self, step: Step) -> int:
+        return sum(len(self.train.documents[i]) for i in step.documents)
+
+    def _point(self, step: int, tokens: int, **values: float) -> LossPoint:
         return LossPoint(
-            step=self.state.step,
-            epoch=self.steps[self.state.step - 1].epoch,
-            tokens=self.state.trained_tokens,
+            step=step,
+            epoch=self.steps[step - 1].epoch,
+            tokens=tokens,
             seconds=self.state.seconds,
             **values,
         )

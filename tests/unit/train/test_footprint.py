@@ -67,11 +67,17 @@ def kept_for_backward(model, batch) -> int:
     return sum(held.values())
 
 
-@pytest.mark.parametrize("packs", [True, False], ids=["packed", "padded"])
-def test_activations_are_what_autograd_keeps(model, tmp_path, packs):
-    (batch,) = Corpus(documents(40), packs=packs).batches(range(40), 100_000)
+def test_activations_are_what_autograd_keeps(model, tmp_path):
+    (batch,) = Corpus(documents(40), packs=True).batches(range(40), 100_000)
     kept = kept_for_backward(model, batch)
     assert estimated(tmp_path, batch.input_ids.numel()).activations == pytest.approx(kept, rel=0.1)
+
+
+def test_padded_rows_keep_a_little_less(model, tmp_path):
+    (batch,) = Corpus(documents(40), packs=False).batches(range(40), 100_000)
+    kept = kept_for_backward(model, batch)
+    estimate = estimated(tmp_path, batch.input_ids.numel()).activations
+    assert kept < estimate < 1.15 * kept
 
 
 def test_weights_and_adapter_are_those_of_the_model(model, tmp_path):

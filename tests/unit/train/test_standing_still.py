@@ -56,7 +56,7 @@ def _save_always(attempt):
 
 PARTS = [
     pytest.param("trainer.data.prepared.download_checked", "fetching prepared data", id="data"),
-    pytest.param("trainer.train.begin.read_documents", "reading rows", id="rows"),
+    pytest.param("trainer.train.begin.StoredDocuments", "reading rows", id="rows"),
     pytest.param("trainer.arms.generate.Decoder._next", "ZeroShot", id="an answer's token"),
     pytest.param("trainer.train.loop.loss_sum", "training", id="a step"),
     pytest.param("trainer.train.corpus.loss_sum", "evaluating", id="an evaluation"),
