@@ -55,25 +55,30 @@ class Spread:
 
 
 def spread(tuned: Sequence[float], base: Sequence[float], groups: Sequence[str]) -> Spread:
-    """Estimated from scores. Where the interval is that of all-or-nothing groups, so is the spread.
+    """Estimated from scores; one imagined item in either direction keeps it above zero.
 
-    One imagined item in either direction keeps it above zero; graded scores that have so little
-    spread are all-or-nothing, so that the others need none.
+    Where the interval is that of all-or-nothing groups, so is the spread.
     """
     sample = np.asarray([tuned], dtype=np.float64) - np.asarray([base], dtype=np.float64)
     found, count = Groups.of(groups), len(groups)
     is_graded = not (is_binary(tuned) and is_binary(base))
     is_by_means = is_graded or is_clustered(groups)
-    is_extreme = is_by_means and bool(is_sparse(sample, found)[0])
-    squares = float((abs(sample) if is_extreme else sample**2).sum())
-    moment = (squares + 1) / (count + 2)
+    if is_by_means and is_sparse(sample, found)[0]:
+        moment, design_effect = float(abs(sample).sum()), found.worst_size
+    else:
+        moment, design_effect = _moment(sample, is_graded), _design_effect(sample, found)
     return Spread(
-        moment=float(sample.var(ddof=1)) if is_graded and not is_extreme else moment,
-        design_effect=found.worst_size if is_extreme else _design_effect(sample, found),
+        moment=(moment + 1) / (count + 2),
+        design_effect=design_effect,
         doubt=_doubt(found.sums(sample)),
         unit_items=count / len(found) if is_by_means else 0.0,
         is_graded=is_graded,
     )
+
+
+def _moment(sample: Values, is_graded: bool) -> float:
+    centre = sample.mean() if is_graded else 0.0
+    return float(((sample - centre) ** 2).sum())
 
 
 def _design_effect(sample: Values, groups: Groups) -> float:

@@ -105,9 +105,11 @@ def test_where_the_interval_is_that_of_all_or_nothing_groups_so_is_the_spread():
     assert (found.moment, found.design_effect) == ((2 + 1) / 122, 4)
 
 
-def test_graded_scores_need_no_imagined_item():
+def test_graded_scores_have_the_imagined_item_too():
+    """Without it the power at the stated effect was 64 % where scores are skewed down."""
     tuned = (np.arange(100) % 5 / 10).tolist()
-    assert spread(tuned, [0.05] * 100, alone(100)).moment == pytest.approx(np.var(tuned, ddof=1))
+    moment = (np.var(tuned) * 100 + 1) / 102
+    assert spread(tuned, [0.05] * 100, alone(100)).moment == pytest.approx(moment)
 
 
 def test_the_effect_stated_for_30_items_is_shown_as_often_as_is_said():
