@@ -33,6 +33,7 @@ from trainer.model.ragged import division_for
 from trainer.report.model import LossPoint
 from trainer.train.corpus import Corpus
 from trainer.train.documents import Document
+from trainer.train.flops import peak_flops
 from trainer.train.loop import Training
 from trainer.train.optimizer import adamw
 from trainer.train.plan import Step
@@ -64,13 +65,6 @@ SHAPES: dict[str, dict[str, Any]] = {
         "tie_word_embeddings": False,
     },
 }
-PEAKS = (
-    ("H100 PCIe", 756e12),
-    ("H100 NVL", 835e12),
-    ("H100", 989e12),
-    ("H200", 989e12),
-)
-"""FLOP/s in dense BF16 by NVIDIA's data sheets; the first name that is part of the device's."""
 SHORTEST, LONGEST = 256, 2048
 """Tokens of a row."""
 SETTINGS = TrainSettings(
@@ -154,7 +148,7 @@ def peak_of(name: str, given_tflops: float | None) -> float | None:
     """FLOP/s that the device could do at most."""
     if given_tflops is not None:
         return given_tflops * 1e12
-    return next((peak for part, peak in PEAKS if part in name), None)
+    return peak_flops(name.partition(",")[0])  # its memory is no part of the name
 
 
 def build(told: argparse.Namespace, device: torch.device) -> PeftModel:
