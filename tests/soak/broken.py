@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from builders.ranked import Outpost
+from soak.brake import Brake
 from soak.hunt import go_on, kill, reach, run_on, wait
 from soak.nursery import Process, start
 from soak.places import Place, Plan, landed, told
@@ -55,7 +56,7 @@ class Broken:
     def killed(self, place: Place) -> bool:
         """Start the next attempt and kill it at the place; False: there is nothing left to kill."""
         epoch = self.epoch() + 1
-        process = start(self.post)
+        process = start(self.post, self.brake(place, epoch))
         try:
             if reach(process, place, lambda: self.look(epoch)):
                 run_on(process, place.more_s)
@@ -81,7 +82,7 @@ class Broken:
     def pause(self, place: Place) -> None:
         """Leave an attempt standing still, as on a node that has lost its network or its CPU."""
         epoch = self.epoch() + 1
-        process = start(self.post)
+        process = start(self.post, self.brake(place, epoch))
         if reach(process, place, lambda: self.look(epoch)):
             self.paused = process
             self.say(f"attempt {epoch} stands still: {told(self.look(epoch), self.plan)}")
@@ -110,6 +111,10 @@ class Broken:
         self.problems += [f"{name} differs" for name in different]
         self.problems += [f"{name} was left" for name in leftovers(self.post)]
         self.say("equal, bit for bit" if not self.problems else f"DIFFERS: {self.problems}")
+
+    def brake(self, place: Place, epoch: int) -> Brake | None:
+        """For an attempt that stops itself at the place."""
+        return Brake(place.is_here, self.post.folder, epoch) if place.has_brake else None
 
     def epoch(self) -> int:
         """Of the newest claim."""

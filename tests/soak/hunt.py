@@ -19,6 +19,8 @@ IDLE_S = 0.01
 
 def reach(process: Process, place: Place, look: Callable[[], Sight]) -> bool:
     """Leave the process stopped at the place; False: it came to its end before."""
+    if place.has_brake:
+        return stands(process)
     while process.is_alive():
         if not (place.at_once or look().has_begun):
             time.sleep(IDLE_S)
@@ -29,6 +31,13 @@ def reach(process: Process, place: Place, look: Callable[[], Sight]) -> bool:
         go_on(process)
         time.sleep(SPELL_S)
     return False
+
+
+def stands(process: Process) -> bool:
+    """Wait until it has stopped itself; False: it came to its end."""
+    while process.is_alive() and state(process) not in "TtZX":
+        time.sleep(IDLE_S)
+    return process.is_alive()
 
 
 def run_on(process: Process, seconds: float) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from unittest import mock
 
 from builders.ranked import Outpost
+from soak.brake import Brake
 from soak.stage import train
 
 TESTS = Path(__file__).parents[1]
@@ -21,13 +22,13 @@ ENVIRON = {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "
 Process = ForkServerProcess
 
 
-def start(post: Outpost) -> Process:
-    """The train stage, under way."""
+def start(post: Outpost, brake: Brake | None = None) -> Process:
+    """The train stage, under way; with a brake it comes to a stand by itself."""
     context = multiprocessing.get_context("forkserver")
     with mock.patch.dict(os.environ, ENVIRON):
         context.set_forkserver_preload([train.__module__])
         forkserver.ensure_running()
     told = {**os.environ, **post.told("train")}
-    process = context.Process(target=train, args=(told, str(post.root / "log")), daemon=True)
+    process = context.Process(target=train, args=(told, str(post.root / "log"), brake), daemon=True)
     process.start()
     return process

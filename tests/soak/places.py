@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from soak.sight import Sight
@@ -35,6 +36,8 @@ class Place:
     """Let it run on for so long, then kill it wherever it is."""
     at_once: bool = False
     """From the process's start, not from its first file."""
+    has_brake: bool = False
+    """Stops itself there; only for outputs in folders, and conditions that can be pickled."""
     pauses: bool = False
     """Not killed, but left standing still until another attempt has come to the end."""
 
@@ -46,10 +49,14 @@ def in_epoch(kind: str, number: int, plan: Plan, rng: Random) -> Place:
     return Place(kind, lambda sight: sight.own_whole >= step, rng.uniform(0, MAX_MORE_S))
 
 
-def at_boundary(plan: Plan) -> Place:
+def is_boundary(plan: Plan, sight: Sight) -> bool:
     """What is safe is exactly whole epochs."""
-    inner = plan.ends[:-1]
-    return Place(BOUNDARY, lambda sight: sight.own_whole in inner and not sight.own_torn)
+    return sight.own_whole in plan.ends[:-1] and not sight.own_torn
+
+
+def at_boundary(plan: Plan) -> Place:
+    """Between two epochs."""
+    return Place(BOUNDARY, partial(is_boundary, plan))
 
 
 def in_upload(plan: Plan, number: int, rng: Random) -> Place:
@@ -59,12 +66,27 @@ def in_upload(plan: Plan, number: int, rng: Random) -> Place:
     return Place(UPLOAD, lambda sight: sight.own_torn >= step)
 
 
-PUBLISHING: Sequence[Callable[[Sight], bool]] = (
-    lambda sight: sight.own_adapter and not sight.manifest,
-    lambda sight: sight.manifest and sight.checkpoints > 0,
-    lambda sight: sight.own_answers and not sight.generation,
-)
-"""The adapter without its manifest; the manifest beside checkpoints; answers without theirs."""
+def is_torn(sight: Sight) -> bool:
+    """Some files of a checkpoint after the first, and not what vouches for them."""
+    return sight.own_torn > 1
+
+
+def is_unvouched(sight: Sight) -> bool:
+    """The adapter without its manifest."""
+    return sight.own_adapter and not sight.manifest
+
+
+def is_beside_checkpoints(sight: Sight) -> bool:
+    """The manifest beside checkpoints, which it made needless."""
+    return sight.manifest and sight.checkpoints > 0
+
+
+def is_answered(sight: Sight) -> bool:
+    """Answers without their manifest."""
+    return sight.own_answers and not sight.generation
+
+
+PUBLISHING: Sequence[Callable[[Sight], bool]] = (is_unvouched, is_beside_checkpoints, is_answered)
 
 
 def at_any_moment(rng: Random) -> Place:
@@ -84,7 +106,7 @@ def course(plan: Plan, rng: Random) -> list[Place]:
         in_upload(plan, 1, rng),
         in_epoch(EPOCH_1, 1, plan, rng),
         at_any_moment(rng),
-        Place("publication, standing still", PUBLISHING[0], pauses=True),
+        Place("publication, standing still", is_unvouched, pauses=True),
         *publishing,
     ]
 
@@ -92,10 +114,10 @@ def course(plan: Plan, rng: Random) -> list[Place]:
 def short_course(plan: Plan, _: Random) -> list[Place]:
     """A sample: no random step or time, and one attempt that wakes up too late."""
     return [
-        Place(UPLOAD, lambda sight: sight.own_torn > 1),
-        at_boundary(plan),
-        Place("publication, standing still", PUBLISHING[0], pauses=True),
-        Place(PUBLICATION, PUBLISHING[1]),
+        Place(UPLOAD, is_torn, has_brake=True),
+        Place(BOUNDARY, partial(is_boundary, plan), has_brake=True),
+        Place("publication, standing still", is_unvouched, has_brake=True, pauses=True),
+        Place(PUBLICATION, is_beside_checkpoints, has_brake=True),
     ]
 
 
