@@ -113,7 +113,7 @@ twin: setup
 	@PYTHONPATH=tests $(BIN)/python -m cluster.assets twin
 
 # SOAK_SEED=<n> repeats a sitting; SOAK_KILLS=<n> at least so many; SOAK_STORES=file leaves s3 out.
-soak-resume: setup programs ## Kill trainings 50 times, on disk and on S3: each ends as if nobody had (10 minutes)
+soak-resume: setup programs ## Kill trainings 50 times, on disk and on S3: each ends as if nobody had (2 minutes)
 	@PYTHONPATH=.:tests $(BIN)/python -m soak
 
 bench-progress: setup programs ## Does a pod that hangs delay the others? On a real API server

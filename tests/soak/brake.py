@@ -1,19 +1,19 @@
-"""Stops the process it is set in at an exact place, before its next event on a file of the run.
+"""Stops the process it is set in at an exact place, before its next write to the run's store.
 
 Looked at from outside, a place that lasts a millisecond is missed on a busy machine now and then.
 """
 
-import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from soak.sight import Sight, look
 
-EVENTS = frozenset({"open", "os.rename", "os.remove"})
+FILES, REQUEST = frozenset({"open", "os.rename", "os.remove"}), "http.client.send"
 """CPython's audit events, raised before the deed."""
 
 
@@ -24,16 +24,26 @@ class Brake:
     is_here: Callable[[Sight], bool]
     folder: Path
     epoch: int
-    is_used: bool = field(default=False, init=False)
+    is_used: bool = False
 
     def set(self) -> None:
         """In this process, from now to its end."""
-        sys.addaudithook(self.hook)
+        lock = threading.Lock()
 
-    def hook(self, event: str, told: tuple[Any, ...]) -> None:
-        """What CPython calls."""
-        if self.is_used or event not in EVENTS or not str(told[0]).startswith(str(self.folder)):
-            return
-        if self.is_here(look(self.folder, self.epoch)):
+        def hook(event: str, told: tuple[Any, ...]) -> None:
+            if self.concerns(event, told):
+                with lock:
+                    self.check()
+
+        sys.addaudithook(hook)
+
+    def concerns(self, event: str, told: tuple[Any, ...]) -> bool:
+        """Whether something may happen to the run's files now."""
+        is_ours = event in FILES and str(told[0]).startswith(str(self.folder))
+        return not self.is_used and (is_ours or event == REQUEST)
+
+    def check(self) -> None:
+        """Stop here, if this is the place."""
+        if not self.is_used and self.is_here(look(self.folder, self.epoch)):
             self.is_used = True
-            os.kill(os.getpid(), signal.SIGSTOP)
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)

@@ -58,7 +58,7 @@ class Broken:
         epoch = self.epoch() + 1
         process = start(self.post, self.brake(place, epoch))
         try:
-            if reach(process, place, lambda: self.look(epoch)):
+            if reach(process, place) and place.more_s:
                 run_on(process, place.more_s)
         finally:
             was_killed = kill(process)
@@ -83,7 +83,7 @@ class Broken:
         """Leave an attempt standing still, as on a node that has lost its network or its CPU."""
         epoch = self.epoch() + 1
         process = start(self.post, self.brake(place, epoch))
-        if reach(process, place, lambda: self.look(epoch)):
+        if reach(process, place):
             self.paused = process
             self.say(f"attempt {epoch} stands still: {told(self.look(epoch), self.plan)}")
 
@@ -114,7 +114,7 @@ class Broken:
 
     def brake(self, place: Place, epoch: int) -> Brake | None:
         """For an attempt that stops itself at the place."""
-        return Brake(place.is_here, self.post.folder, epoch) if place.has_brake else None
+        return Brake(place.is_here, self.post.folder, epoch) if place.is_here else None
 
     def epoch(self) -> int:
         """Of the newest claim."""

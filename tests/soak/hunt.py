@@ -1,43 +1,25 @@
-"""Runs a process in short spells and ends it at an exact place, from outside.
-
-Between two spells it is stopped (SIGSTOP), so that what is seen is still so when it is killed.
-"""
+"""Waits for a process that stops itself at a place, and ends it there, from outside."""
 
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from soak.nursery import Process
 from soak.places import Place
-from soak.sight import Sight
 
-SPELL_S = 0.002
 IDLE_S = 0.01
+STANDS, GONE = "Tt", "ZX"
+"""The kernel's letters."""
 
 
-def reach(process: Process, place: Place, look: Callable[[], Sight]) -> bool:
-    """Leave the process stopped at the place; False: it came to its end before."""
-    if place.has_brake:
-        return stands(process)
-    while process.is_alive():
-        if not (place.at_once or look().has_begun):
-            time.sleep(IDLE_S)
-            continue
-        halt(process)
-        if place.is_here(look()):
-            return process.is_alive()
-        go_on(process)
-        time.sleep(SPELL_S)
-    return False
-
-
-def stands(process: Process) -> bool:
-    """Wait until it has stopped itself; False: it came to its end."""
-    while process.is_alive() and state(process) not in "TtZX":
+def reach(process: Process, place: Place) -> bool:
+    """Wait until it stands at the place; False: it came to its end before."""
+    if place.is_here is None:
+        return True
+    while (now := state(process)) not in STANDS + GONE:
         time.sleep(IDLE_S)
-    return process.is_alive()
+    return now in STANDS
 
 
 def run_on(process: Process, seconds: float) -> None:
@@ -62,13 +44,6 @@ def wait(process: Process, timeout_s: float) -> int | None:
 def go_on(process: Process) -> None:
     """SIGCONT."""
     send(process, signal.SIGCONT)
-
-
-def halt(process: Process) -> None:
-    """SIGSTOP, and wait until it stands still or is no more."""
-    send(process, signal.SIGSTOP)
-    while state(process) not in "TtZX":
-        time.sleep(0)
 
 
 def send(process: Process, number: signal.Signals) -> None:

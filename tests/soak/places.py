@@ -12,7 +12,7 @@ UPLOAD, PUBLICATION, ANY = "checkpoint upload", "publication", "any moment"
 KINDS = (EPOCH_0, EPOCH_1, BOUNDARY, UPLOAD, PUBLICATION, ANY)
 MAX_MORE_S = 0.03
 """A step and its checkpoint take about as long: the kill falls anywhere in them."""
-MAX_AFTER_S = 5.0
+MAX_AFTER_S = 1.5
 
 
 @dataclass(frozen=True)
@@ -31,22 +31,24 @@ class Place:
     """One kill."""
 
     kind: str
-    is_here: Callable[[Sight], bool]
+    is_here: Callable[[Sight], bool] | None
+    """Where it stops itself; can be pickled. None: at its start."""
     more_s: float = 0.0
     """Let it run on for so long, then kill it wherever it is."""
-    at_once: bool = False
-    """From the process's start, not from its first file."""
-    has_brake: bool = False
-    """Stops itself there; only for outputs in folders, and conditions that can be pickled."""
     pauses: bool = False
     """Not killed, but left standing still until another attempt has come to the end."""
+
+
+def has_done(step: int, sight: Sight) -> bool:
+    """The step is safe."""
+    return sight.own_whole >= step
 
 
 def in_epoch(kind: str, number: int, plan: Plan, rng: Random) -> Place:
     """After a random step of the epoch, and a random time on."""
     first = plan.ends[number - 1] if number else 0
     step = rng.randint(first + 1, plan.ends[number] - 2)
-    return Place(kind, lambda sight: sight.own_whole >= step, rng.uniform(0, MAX_MORE_S))
+    return Place(kind, partial(has_done, step), rng.uniform(0, MAX_MORE_S))
 
 
 def is_boundary(plan: Plan, sight: Sight) -> bool:
@@ -63,12 +65,12 @@ def in_upload(plan: Plan, number: int, rng: Random) -> Place:
     """Some files of a checkpoint are there, and not what vouches for them."""
     first = plan.ends[number - 1] if number else 0
     step = rng.randint(first + 2, plan.ends[number] - 1)
-    return Place(UPLOAD, lambda sight: sight.own_torn >= step)
+    return Place(UPLOAD, partial(is_torn, step))
 
 
-def is_torn(sight: Sight) -> bool:
-    """Some files of a checkpoint after the first, and not what vouches for them."""
-    return sight.own_torn > 1
+def is_torn(step: int, sight: Sight) -> bool:
+    """Some files of that step's checkpoint or a later one, and not what vouches for them."""
+    return sight.own_torn >= step
 
 
 def is_unvouched(sight: Sight) -> bool:
@@ -91,7 +93,7 @@ PUBLISHING: Sequence[Callable[[Sight], bool]] = (is_unvouched, is_beside_checkpo
 
 def at_any_moment(rng: Random) -> Place:
     """By the clock alone, from the process's start."""
-    return Place(ANY, lambda _: True, rng.uniform(0, MAX_AFTER_S), at_once=True)
+    return Place(ANY, None, rng.uniform(0, MAX_AFTER_S))
 
 
 def course(plan: Plan, rng: Random) -> list[Place]:
@@ -114,10 +116,10 @@ def course(plan: Plan, rng: Random) -> list[Place]:
 def short_course(plan: Plan, _: Random) -> list[Place]:
     """A sample: no random step or time, and one attempt that wakes up too late."""
     return [
-        Place(UPLOAD, is_torn, has_brake=True),
-        Place(BOUNDARY, partial(is_boundary, plan), has_brake=True),
-        Place("publication, standing still", is_unvouched, has_brake=True, pauses=True),
-        Place(PUBLICATION, is_beside_checkpoints, has_brake=True),
+        Place(UPLOAD, partial(is_torn, 2)),
+        Place(BOUNDARY, partial(is_boundary, plan)),
+        Place("publication, standing still", is_unvouched, pauses=True),
+        Place(PUBLICATION, is_beside_checkpoints),
     ]
 
 

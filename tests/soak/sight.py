@@ -13,8 +13,6 @@ CHECKPOINT = re.compile(r"^e(\d+)/checkpoints/step-(\d+)/(.+)$")
 class Sight:
     """One look; ``own`` is of the attempt under way, whose epoch is known."""
 
-    has_begun: bool = False
-    """Whether it has left a file."""
     whole: int = 0
     """Furthest step that is safe, whichever attempt did it."""
     own_whole: int = 0
@@ -48,7 +46,6 @@ def seen(names: Iterable[str], epoch: int) -> Sight:
     done = max((step for at, step in whole if at == epoch), default=0)
     begun = max((step for at, step, _ in parts if at == epoch), default=0)
     return Sight(
-        has_begun=any(name.startswith(own) for name in names),
         whole=max((step for _, step in whole), default=0),
         own_whole=done,
         own_torn=begun if begun > done else 0,
