@@ -71,7 +71,7 @@ class Job:
         store = FileStore((self.root / "output").resolve())
         prepared = open_prepared(store, run_id, self.root / "read")
         splits = (prepared.train, prepared.validation, prepared.test)
-        return [split.row(at) for split in splits for at in range(len(split))]
+        return [row for split in splits for row in split]
 
     def _stage(self, stage: Stage, run_id: str) -> StageResult:
         dataset = {

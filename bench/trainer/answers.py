@@ -20,7 +20,7 @@ from transformers import GenerationConfig, PreTrainedModel
 from bench.trainer.side import Turn
 from trainer.arms.generate import CPU_PACE, Decoder, Generated, generate, plan_batches
 from trainer.arms.prompts import PromptRules, arm_prompts, zero_shot
-from trainer.arms.run import context_tokens, every_row
+from trainer.arms.run import context_tokens
 from trainer.contract.spec import Evaluation
 from trainer.data.chat import load_renderer
 from trainer.data.plan import PreparedPlan
@@ -36,7 +36,7 @@ class Paper:
     """The questions of an examination."""
 
     rules: PromptRules
-    train: Sequence[PreparedRow]
+    train: PreparedRows
     test: Sequence[PreparedRow]
 
 
@@ -51,8 +51,8 @@ def paper_of(run: Path, base: Path, model: PreTrainedModel) -> Paper:
         seed=17,
         context_tokens=context_tokens(model),
     )
-    rows = {name: every_row(PreparedRows(prepared / f"{name}.arrow")) for name in ("train", "test")}
-    return Paper(rules, rows["train"], rows["test"])
+    train, test = (PreparedRows(prepared / f"{name}.arrow") for name in ("train", "test"))
+    return Paper(rules, train, list(test))
 
 
 def ours(

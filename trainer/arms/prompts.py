@@ -5,8 +5,10 @@ rows alone. The tuned model is asked with exactly the prompt it was trained on, 
 instruction and, for a closed set of answers, the list of labels: prepare put them there.
 """
 
+import heapq
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from trainer.arms.metrics import tokens
@@ -15,7 +17,7 @@ from trainer.contract.spec import Evaluation
 from trainer.data.chat import Message, Renderer
 from trainer.data.message import offered, tools_of
 from trainer.data.plan import PreparedPlan
-from trainer.data.prepared import PreparedRow
+from trainer.data.prepared import PreparedRow, Rows
 
 DIVERSITY_POOL = 256
 """Rows among which the fixed examples of an open set are looked for."""
@@ -40,7 +42,7 @@ class PromptRules:
 
 
 def arm_prompts(
-    arm: str, rules: PromptRules, train: Sequence[PreparedRow], test: Sequence[PreparedRow]
+    arm: str, rules: PromptRules, train: Rows, test: Sequence[PreparedRow]
 ) -> list[list[int]]:
     """Token ids of every test row's prompt in this arm, in the order of the rows.
 
@@ -53,30 +55,24 @@ def arm_prompts(
     return build(rules, train, test)
 
 
-def tuned(
-    rules: PromptRules, _train: Sequence[PreparedRow], test: Sequence[PreparedRow]
-) -> list[list[int]]:
+def tuned(rules: PromptRules, _train: Rows, test: Sequence[PreparedRow]) -> list[list[int]]:
     """As in training, nothing added."""
     return [_fitted(rules, row.prompt) for row in test]
 
 
-def zero_shot(
-    rules: PromptRules, _train: Sequence[PreparedRow], test: Sequence[PreparedRow]
-) -> list[list[int]]:
+def zero_shot(rules: PromptRules, _train: Rows, test: Sequence[PreparedRow]) -> list[list[int]]:
     """The question alone."""
     return [_with_shots(rules, row, []) for row in test]
 
 
-def few_shot(
-    rules: PromptRules, train: Sequence[PreparedRow], test: Sequence[PreparedRow]
-) -> list[list[int]]:
+def few_shot(rules: PromptRules, train: Rows, test: Sequence[PreparedRow]) -> list[list[int]]:
     """The same examples before every question."""
     shots = fixed_shots(rules, train, test)
     return [_with_shots(rules, row, shots) for row in test]
 
 
 def retrieved_few_shot(
-    rules: PromptRules, train: Sequence[PreparedRow], test: Sequence[PreparedRow]
+    rules: PromptRules, train: Rows, test: Sequence[PreparedRow]
 ) -> list[list[int]]:
     """For each question the training rows most like it, the most similar last."""
     retriever = Retriever.over(train)
@@ -84,9 +80,7 @@ def retrieved_few_shot(
     return [_with_shots(rules, row, retriever.nearest(row, count)[::-1]) for row in test]
 
 
-PROMPTS: Mapping[
-    str, Callable[[PromptRules, Sequence[PreparedRow], Sequence[PreparedRow]], list[list[int]]]
-] = {
+PROMPTS: Mapping[str, Callable[[PromptRules, Rows, Sequence[PreparedRow]], list[list[int]]]] = {
     "ZeroShot": zero_shot,
     "FewShot": few_shot,
     "RetrievedFewShot": retrieved_few_shot,
@@ -94,20 +88,19 @@ PROMPTS: Mapping[
 }
 
 
-def fixed_shots(
-    rules: PromptRules, train: Sequence[PreparedRow], test: Sequence[PreparedRow]
-) -> list[PreparedRow]:
+def fixed_shots(rules: PromptRules, train: Rows, test: Sequence[PreparedRow]) -> list[PreparedRow]:
     """The examples of the fixed arm: one of each label first, then the next of each, shuffled.
 
     Without a closed set of answers: rows that have as few words in common as can be found.
     """
     asked = {row.group for row in test}
-    rows = [row for row in train if row.group not in asked]
+    order = [at for at, row in enumerate(train) if row.group not in asked]
     shuffled = random.Random(rules.seed)  # noqa: S311 - examples, not secrets
-    shuffled.shuffle(rows)
+    shuffled.shuffle(order)
     if not rules.plan.labels:
-        return _diverse(rows[:DIVERSITY_POOL], rules.plan.few_shot_examples)
-    shots = _label_by_label(rows, _labelled_count(rules))
+        pool = [train[at] for at in order[:DIVERSITY_POOL]]
+        return _diverse(pool, rules.plan.few_shot_examples)
+    shots = _label_by_label(train, order, _labelled_count(rules))
     shuffled.shuffle(shots)
     return shots
 
@@ -119,14 +112,17 @@ def _labelled_count(rules: PromptRules) -> int:
     return rules.plan.few_shot_examples
 
 
-def _label_by_label(rows: Sequence[PreparedRow], count: int) -> list[PreparedRow]:
+def _label_by_label(train: Rows, order: Sequence[int], count: int) -> list[PreparedRow]:
     """Round after round one row of each label, until there are ``count``."""
-    seen: dict[str, int] = {}
-    rounds: list[tuple[int, int]] = []
-    for at, row in enumerate(rows):
-        rounds.append((seen.setdefault(row.reference, 0), at))
-        seen[row.reference] += 1
-    return [rows[at] for _, at in sorted(rounds)[:count]]
+    seen: Counter[str] = Counter()
+
+    def rounds() -> Iterator[tuple[int, int]]:
+        for place, at in enumerate(order):
+            label = train[at].reference
+            yield seen[label], place
+            seen[label] += 1
+
+    return [train[order[place]] for _, place in heapq.nsmallest(count, rounds())]
 
 
 def _diverse(rows: Sequence[PreparedRow], count: int) -> list[PreparedRow]:

@@ -1,5 +1,6 @@
 """The training rows most like a test row, by BM25. Reads training rows only; knows no model."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,12 +9,17 @@ import numpy as np
 
 from trainer.arms.metrics import tokens
 from trainer.data.chat import Message
-from trainer.data.prepared import PreparedRow
+from trainer.data.prepared import PreparedRow, Rows
 
 
 def question(messages: Sequence[Message]) -> str:
     """What is asked, without the system text that all rows share."""
     return "\n".join(turn["content"] for turn in messages if turn["role"] != "system")
+
+
+def numbered(words: Sequence[str], vocabulary: dict[str, int]) -> "array[int]":
+    """Words as numbers; new ones are added to the vocabulary."""
+    return array("i", (vocabulary.setdefault(word, len(vocabulary)) for word in words))
 
 
 @dataclass(frozen=True)
@@ -23,17 +29,18 @@ class Retriever:
     All words count: "from" and "until" are what tells two short messages apart.
     """
 
-    rows: Sequence[PreparedRow]
+    rows: Rows
     index: bm25s.BM25 | None
 
     @classmethod
-    def over(cls, rows: Sequence[PreparedRow]) -> "Retriever":
-        """Index the questions of the rows."""
-        corpus = [tokens(question(row.prompt)) for row in rows]
-        if not any(corpus):
+    def over(cls, rows: Rows) -> "Retriever":
+        """Index the questions of the rows; of a row only the numbers of its words are kept."""
+        vocabulary: dict[str, int] = {}
+        corpus = [numbered(tokens(question(row.prompt)), vocabulary) for row in rows]
+        if not vocabulary:
             return cls(rows, None)
         index = bm25s.BM25()
-        index.index(corpus, show_progress=False)
+        index.index((corpus, vocabulary), show_progress=False)
         return cls(rows, index)
 
     def nearest(self, query: PreparedRow, count: int) -> list[PreparedRow]:

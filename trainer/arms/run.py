@@ -19,7 +19,7 @@ from trainer.arms.grading import UNGRADED, Grading
 from trainer.arms.metrics import score
 from trainer.arms.prompts import PromptRules, arm_prompts, zero_shot
 from trainer.contract.failures import FailureClass
-from trainer.data.prepared import PreparedRow, PreparedRows
+from trainer.data.prepared import PreparedRow, Rows
 from trainer.errors import StageError
 from trainer.progress import ProgressTracker
 from trainer.store.manifest import TUNED, ArmAnswer
@@ -59,7 +59,7 @@ class Examination:
     """The test split and everything that is the same for all arms."""
 
     rules: PromptRules
-    train: Sequence[PreparedRow]
+    train: Rows
     test: Sequence[PreparedRow]
     batches: FinishedBatches
     progress: ProgressTracker
@@ -104,18 +104,13 @@ class Examination:
         return answers if self.peers.rank == 0 else self.grading.gather(key, answers)
 
 
-def answers_end_with_line(rules: PromptRules, train: Sequence[PreparedRow]) -> bool:
+def answers_end_with_line(rules: PromptRules, train: Rows) -> bool:
     """Whether what follows the first line of an answer is not part of it, in any arm.
 
     A model without a chat template goes on after its answer with a question of its own, in the
     manner of the examples; that says nothing about the answer.
     """
     return not rules.renderer.has_template and not any("\n" in row.reference for row in train)
-
-
-def every_row(rows: PreparedRows) -> list[PreparedRow]:
-    """The rows of a split; their token ids stay in the file."""
-    return [rows.row(at) for at in range(len(rows))]
 
 
 def context_tokens(model: PreTrainedModel) -> int:

@@ -6,10 +6,11 @@ The only way in which train and judge see data. Owns the files; what is in them 
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -41,6 +42,19 @@ class PreparedRow:
     reference: str
     input_ids: NDArray[np.int32]
     spans: Sequence[tuple[int, int]]
+
+
+class Rows(Protocol):
+    """Rows in order: a list of them, or a file in which each is read when it is asked for."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, index: int, /) -> PreparedRow:
+        """One of them."""
+
+    def __iter__(self) -> Iterator[PreparedRow]:
+        """Each in turn."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,11 @@ class PreparedRows:
         lengths = (pc.list_value_length(batch["input_ids"]) for batch in self._batches)
         return max((pc.max(each).as_py() or 0 for each in lengths), default=0)
 
-    def row(self, index: int) -> PreparedRow:
+    def __iter__(self) -> Iterator[PreparedRow]:
+        """Each row in turn; none is kept."""
+        return map(self.__getitem__, range(len(self)))
+
+    def __getitem__(self, index: int) -> PreparedRow:
         """Row ``index``; its token ids are a view of the file."""
         at, offset = self._place(index)
         batch, tokens = self._batches[at], self.tokens(index)

@@ -78,8 +78,7 @@ def read_answers(store: Store, answered: AnswersManifest, work: Path) -> list[Ar
 
 def items_of(split: PreparedRows) -> list[Item]:
     """The rows of a split, as questions with their answers."""
-    rows = (split.row(index) for index in range(len(split)))
-    return [Item(row.id, row.group, _question(row.prompt), row.reference) for row in rows]
+    return [Item(row.id, row.group, _question(row.prompt), row.reference) for row in split]
 
 
 def by_arm(answers: Sequence[ArmAnswer]) -> dict[str, dict[str, ArmAnswer]]:

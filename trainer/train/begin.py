@@ -1,6 +1,6 @@
 """A training put together: prepared rows, model and settings, before the first step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import torch
@@ -37,8 +37,8 @@ class Split(StoredRows, Protocol):
     def __len__(self) -> int:
         """Rows."""
 
-    def row(self, index: int, /) -> GroupedRow:
-        """One row."""
+    def __iter__(self) -> Iterator[GroupedRow]:
+        """Each row in turn."""
 
 
 class Splits(Protocol):
@@ -90,7 +90,7 @@ def begin(
 def validation_groups(prepared: Splits) -> int:
     """Independent groups of validation rows."""
     split = prepared.validation
-    return len({split.row(index).group for index in range(len(split))})
+    return len({row.group for row in split})
 
 
 def notes_on(training: Training, groups: int) -> list[str]:

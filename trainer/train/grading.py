@@ -3,7 +3,6 @@
 from trainer.arms.finished import FinishedBatches
 from trainer.arms.grader import Grader
 from trainer.arms.grading import METRIC, Grading
-from trainer.arms.run import every_row
 from trainer.data.prepared import Prepared
 from trainer.stage import StageContext
 from trainer.train.ranks import Ranks
@@ -26,7 +25,7 @@ def open_grading(
         limit_s=spec.training.stall_seconds,
         stop=ctx.stop,
     )
-    grading = Grading(grader, every_row(prepared.test), batches, ctx.progress)
+    grading = Grading(grader, list(prepared.test), batches, ctx.progress)
     if ranks.is_first:
         grading.check()
     return grading

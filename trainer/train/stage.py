@@ -21,7 +21,6 @@ from trainer.arms.run import (
     Examination,
     answer_arm,
     context_tokens,
-    every_row,
     free_answers,
 )
 from trainer.contract.failures import FailureClass
@@ -208,8 +207,8 @@ def examine(
     )
     return Examination(
         rules=rules,
-        train=every_row(prepared.train),
-        test=every_row(prepared.test),
+        train=prepared.train,
+        test=list(prepared.test),
         batches=batches,
         progress=ctx.progress,
         stop=ctx.stop,

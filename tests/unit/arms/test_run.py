@@ -7,9 +7,8 @@ from builders.requests import a_request
 
 from trainer.arms.finished import FinishedBatches
 from trainer.arms.generate import Decoder, Pace
-from trainer.arms.run import Examination, answer_arm, context_tokens, every_row, free_answers
+from trainer.arms.run import Examination, answer_arm, context_tokens, free_answers
 from trainer.contract.failures import FailureClass
-from trainer.data.prepared import PreparedRows, write_rows
 from trainer.errors import FencedError, StageError
 from trainer.progress import ProgressTracker
 from trainer.store.file import FileStore
@@ -173,13 +172,6 @@ def test_free_arms_answer_without_a_model(examine, arm):
     assert [answer.id for answer in answers] == [row.id for row in TEST]
     assert {answer.answer for answer in answers} <= {row.reference for row in TRAIN}
     assert done(examination).done == 7
-
-
-def test_every_row_of_a_prepared_split_is_read(tmp_path):
-    write_rows(tmp_path / "test.arrow", TEST)
-    assert [row.id for row in every_row(PreparedRows(tmp_path / "test.arrow"))] == [
-        row.id for row in TEST
-    ]
 
 
 def test_the_context_is_what_the_model_has_positions_for():

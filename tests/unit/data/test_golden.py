@@ -70,7 +70,7 @@ def content_of(prepared):
     digest = hashlib.sha256()
     for name in SPLITS:
         split = getattr(prepared, name)
-        for row in (split.row(index) for index in range(len(split))):
+        for row in split:
             ids, spans = row.input_ids.tolist(), row.spans
             fields = [name, row.id, row.group, row.prompt, row.reference, ids, spans]
             digest.update(json.dumps(fields).encode())

@@ -38,7 +38,7 @@ def train(root, run_id):
     """What train would leave: an adapter that is always right, and a base that never is."""
     ctx = finished.a_context(root, run_id=run_id, evaluation=ONE_ARM)
     test = open_prepared(ctx.store, run_id, root / "opened").test
-    ids = [test.row(index).id for index in range(len(test))]
+    ids = [row.id for row in test]
     base = open_prepared(ctx.store, run_id, root / "opened").plan.base
     finished.write_adapter(ctx, base)
     answers = [

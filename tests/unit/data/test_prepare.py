@@ -40,7 +40,7 @@ def opened(root, result):
 
 
 def all_rows(split):
-    return [split.row(index) for index in range(len(split))]
+    return list(split)
 
 
 WRITERS = [
@@ -103,7 +103,7 @@ def test_labels_that_the_instruction_names_are_not_listed_again(root):
     write_jsonl(root / "train.jsonl", rows(200))
     instruction = "Answer ask_card, ask_fee or ask_transfer."
     whole = opened(root, prepared(root, dataset={"instruction": instruction}))
-    assert whole.train.row(0).prompt[0]["content"] == instruction
+    assert whole.train[0].prompt[0]["content"] == instruction
 
 
 def test_a_systems_own_text_stays_behind_the_instruction(root):

@@ -41,7 +41,7 @@ def test_rows_come_back_as_they_went(tmp_path, count):
     found = PreparedRows(tmp_path / "rows.arrow")
     assert len(found) == count
     for number in {0, count // 2, count - 1} & set(range(count)):
-        row, expected = found.row(number), a_row(number)
+        row, expected = found[number], a_row(number)
         assert row.input_ids.dtype == np.int32
         assert row.input_ids.tolist() == expected.input_ids.tolist()
         assert vars(row) | {"input_ids": 0} == vars(expected) | {"input_ids": 0}
@@ -51,7 +51,7 @@ def test_rows_come_back_as_they_went(tmp_path, count):
 def test_a_row_that_is_not_there_is_an_index_error(tmp_path, index):
     write_rows(tmp_path / "rows.arrow", map(a_row, range(3)))
     with pytest.raises(IndexError):
-        PreparedRows(tmp_path / "rows.arrow").row(index)
+        PreparedRows(tmp_path / "rows.arrow")[index]
 
 
 @settings(max_examples=50, deadline=None)

@@ -81,7 +81,7 @@ def opened(root, content):
 
 
 def every(split):
-    return [split.row(at) for at in range(len(split))]
+    return list(split)
 
 
 def learnt(renderer, row):
@@ -134,7 +134,7 @@ def test_a_row_is_asked_with_its_tools_and_system_text_in_training_and_in_every_
 
 def test_the_reference_of_a_call_is_what_the_model_has_to_generate(root):
     split = opened(root, [a_row(number) for number in range(200)])
-    row = split.test.row(0)
+    row = split.test[0]
     city = row.prompt[-1]["content"].removeprefix("weather in ").removesuffix("?")
     assert row.reference == call_text(city) + "</tool_call>"
 
