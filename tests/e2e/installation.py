@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests" / "default"
 CRDS = ROOT / "manifests" / "crd"
 NAMESPACE, DEPLOYMENT = "tunekeeper-system", "tunekeeper-controller"
+LEASE = "tunekeeper"
 IMAGES_ENV = "TUNEKEEPER_E2E_IMAGES"
 KEEP_ENV = "TUNEKEEPER_E2E_KEEP_IMAGES"
 NAMES = ("tunekeeper", "tunekeeper-trainer")
@@ -37,6 +38,16 @@ class Installation:
         path = f"/api/v1/namespaces/{NAMESPACE}/pods"
         pods = [one for one in self.plane.api.get(path)["items"] if _is_running(one)]
         return pods[0]["metadata"]["name"] if pods else ""
+
+    def leader(self) -> str:
+        """Name of the pod that holds the Lease; empty while nobody does."""
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}"
+        holder = self.plane.api.get(path)["spec"].get("holderIdentity", "")
+        return str(holder).partition("_")[0]
+
+    def delete_pod(self, name: str) -> None:
+        """As a drained node does: with its grace period."""
+        self.plane.api.delete(f"/api/v1/namespaces/{NAMESPACE}/pods/{name}")
 
     def kill_controller(self) -> str:
         """End the controller's process without a grace period; the name of its pod."""
