@@ -91,7 +91,7 @@ e2e-check: setup
 images: ## Build both images with docker, podman or buildah
 	@images/build.sh
 
-generate: setup ## Write the CRDs, docs/api.md and docs/settings.md from the code
+generate: setup ## Write the CRDs, the chart's values and the pages of docs that are made from the code
 	@$(BIN)/python -m controller.api.generate
 
 verify: setup ## Fail when generated files are not what the types say
