@@ -21,7 +21,7 @@ export CASE COUNT FAULT_SEED FAULTS FAULTS_OUT LANES SOAK_KILLS SOAK_OUT SOAK_SE
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images \
+.PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images package \
   programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain soak-resume bench-progress bench-verdict bench-aa bench-memory bench-retrain \
   bench-trainer bench-answers bench-basemodels bench-gpu bench-operator bench-prepare twin clean
 
@@ -87,6 +87,9 @@ e2e-images: e2e-check
 e2e-check: setup
 	@tests/e2e/install-packages.sh
 	@PYTHONPATH=tests $(BIN)/python -m cluster.node.check
+
+package: setup ## Build the wheel and the chart's archive, at the tag's version, into dist/
+	@HELM="$$(command -v helm || PYTHONPATH=tests $(BIN)/python -m cluster.assets helm)" UV="$(UV)" charts/package.sh
 
 images: ## Build both images with docker, podman or buildah
 	@images/build.sh

@@ -1,6 +1,7 @@
 """A release on a real API server, by helm itself: installed, upgraded, tested, uninstalled."""
 
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ import yaml
 from builders.api import a_base_model_document, a_job_document
 from builders.operated import operated
 from builders.policies import path_of
+from builders.prometheus_kinds import monitoring_kind
 from cluster.api import Json
-from cluster.helm import NAMESPACE, RELEASE, HelmFailed, archive, helm, package, render
+from cluster.helm import CHART, NAMESPACE, RELEASE, HelmFailed, archive, helm, package, render
 from cluster.plane import ControlPlane
 from cluster.process import wait_until
 
@@ -81,24 +83,6 @@ def cluster() -> Iterator[ControlPlane]:
         for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule"):
             plane.api.post(CRDS, monitoring_kind(kind))
         yield plane
-
-
-def monitoring_kind(kind: str) -> Json:
-    """A kind of the Prometheus operator, of any content."""
-    plural = f"{kind.lower()}s"
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.monitoring.coreos.com"},
-        "spec": {
-            "group": "monitoring.coreos.com",
-            "scope": "Namespaced",
-            "names": {"kind": kind, "plural": plural},
-            "versions": [version],
-        },
-    }
 
 
 @pytest.mark.parametrize("values", VALUES)
@@ -290,3 +274,21 @@ def test_the_test_of_a_release_asks_the_service_of_the_release() -> None:
     service = made.one("Service")
     name, (port,) = service["metadata"]["name"], service["spec"]["ports"]
     assert url == f"http://{name}.{NAMESPACE}.svc:{port['port']}/metrics"
+
+
+def watch(age_s: float, resource: str = "jobs") -> str:
+    return f'tunekeeper_watch_age_seconds{{resource="{resource}"}} {age_s}\n'
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        pytest.param(watch(3) + watch(89, "pods"), "", id="all are alive"),
+        pytest.param("up 1\n", "no watch is open", id="another's page"),
+        pytest.param(
+            watch(3) + watch(91.5, "pods"), "not heard of for 90 s: pods", id="one is late"
+        ),
+    ],
+)
+def test_the_test_of_a_release_looks_at_the_watches(page: str, said: str) -> None:
+    assert runpy.run_path(str(CHART / "files" / "test.py"))["trouble"](page) == said
