@@ -66,6 +66,7 @@ def listed(
     "document",
     [
         pytest.param(job(), id="a job that names nothing"),
+        pytest.param(job(compute={"image": "other"}, suspend=True), id="a job that is stopped"),
         pytest.param(computing(image="r.example/ml/deep/trainer:7"), id="image below a prefix"),
         pytest.param(computing(image="r.example/one:1"), id="image by its whole name"),
         pytest.param(computing(image="r.example/own:7"), id="any tag of an image"),
@@ -93,6 +94,11 @@ AWS = "leads to https://s3.amazonaws.com;"
 @pytest.mark.parametrize(
     ("document", "said"),
     [
+        pytest.param(
+            a_base_model_document(source={"s3": {"uri": TRAIN}}, suspend=True),
+            AWS,
+            id="a base model that is not looked at",
+        ),
         pytest.param(computing(image="r.example/mlx/t:1"), IMAGES, id="image beside a prefix"),
         pytest.param(computing(image="r.example/one:2"), IMAGES, id="another tag"),
         pytest.param(computing(image="trainer"), "compute.image is trainer", id="no registry"),
