@@ -11,7 +11,7 @@ from controller.settings import OperatorSettings, env_of, read_settings
 
 ROOT = Path(__file__).parents[3]
 MANIFESTS = ROOT / "manifests"
-INSTALLED = ("crd", "rbac", "controller")
+INSTALLED = ("crd", "rbac", "controller", "admission")
 NAMESPACE = "tunekeeper-system"
 NAME = "tunekeeper-controller"
 
@@ -56,7 +56,10 @@ def test_every_file_holds_objects(path):
     assert all(isinstance(document, dict) for document in documents)
 
 
-@pytest.mark.parametrize("folder", [*INSTALLED, "monitoring", "namespaced/tenant", "samples"])
+@pytest.mark.parametrize(
+    "folder",
+    [*INSTALLED, "monitoring", "namespaced/tenant", "network", "network/tenant", "samples"],
+)
 def test_a_kustomization_lists_every_file_but_examples(folder):
     there = {path.name for path in (MANIFESTS / folder).glob("*.yaml")}
     listed = set(kustomization(folder)["resources"])
