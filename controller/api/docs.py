@@ -86,6 +86,8 @@ def _row(*cells: str) -> str:
 
 
 def _type(field: Schema) -> str:
+    if field.get("enum") == list(Reason):
+        return "a [reason](#conditions-and-reasons)"
     if "enum" in field:
         return ", ".join(field["enum"])
     if INT_OR_STRING in field:
@@ -142,5 +144,6 @@ def _words() -> str:
     return (
         f"## Conditions and reasons\n\nConditions: {conditions}.\n\n"
         f"Reasons, of conditions, events and metrics alike: {reasons}.\n\n"
-        "What each of them means and what to do: [conditions.md](conditions.md).\n"
+        "What each condition means: [conditions.md](conditions.md). Each reason with its cause\n"
+        "and remedy: [troubleshooting.md](troubleshooting.md).\n"
     )

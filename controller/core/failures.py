@@ -123,7 +123,8 @@ RULES: Mapping[str, Rule] = {
     R.HOST_OUT_OF_MEMORY: Rule(
         _EITHER,
         _NEVER,
-        "give the stage more memory, or lower training.maxSequenceTokens or batchTokens",
+        "raise compute.resources (compute.cpuStageResources for prepare and judge), or lower"
+        " training.maxSequenceTokens or lora.rank",
         is_said=True,
     ),
     R.HOST_STORAGE_EXCEEDED: Rule(

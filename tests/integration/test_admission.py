@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from builders.api import a_job_document
 from builders.crd_cases import BAD, Bad
 from builders.crd_good import GOOD
+from builders.docpages import blocks
+from builders.jobs import SPEC
 
 from controller.api.documents import parse
 from controller.api.paths import absolute
@@ -30,6 +33,17 @@ def shipped_documents():
                         yield pytest.param(document | {"spec": spec}, id=name)
 
 
+def shown_documents():
+    """Every object of ours on the pages, and every part of a job there put into one."""
+    for block in blocks("yaml"):
+        for number, document in enumerate(yaml.safe_load_all(block.text)):
+            if str(document.get("apiVersion", "")).startswith("tunekeeper.dev/"):
+                yield pytest.param(document, id=f"{block.id} {number}")
+            elif list(document) == ["spec"]:
+                part = a_job_document() | {"spec": SPEC | document["spec"]}
+                yield pytest.param(part, id=f"{block.id} {number}")
+
+
 def path_of(document, namespace):
     plural = f"{document['kind'].lower()}s"
     return f"/apis/tunekeeper.dev/v1alpha1/namespaces/{namespace}/{plural}"
@@ -46,7 +60,7 @@ def problems_of_the_command(document):
 GOOD_ONES = [pytest.param(document, id=about) for about, document in GOOD]
 
 
-@pytest.mark.parametrize("document", [*GOOD_ONES, *shipped_documents()])
+@pytest.mark.parametrize("document", [*GOOD_ONES, *shipped_documents(), *shown_documents()])
 def test_a_good_document_is_taken_as_it_is(plane, namespace, document):
     strict = f"{path_of(document, namespace)}?fieldValidation=Strict"
     metadata = {"name": document["metadata"]["name"]}

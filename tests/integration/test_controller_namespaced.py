@@ -1,7 +1,6 @@
-"""The operator with Roles in some namespaces and no ClusterRole, installed as the docs say."""
+"""The operator with Roles in some namespaces and no ClusterRole, installed as the sample has it."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,38 +13,29 @@ from cluster.process import wait_until
 
 ROOT = Path(__file__).parents[2]
 CRDS = ROOT / "manifests" / "crd"
+SAMPLE = ROOT / "manifests" / "samples" / "namespaced"
 DOCUMENTED = ("ml", "nlp")
 STRANGE = "strange"
 
 
 @pytest.fixture(scope="module")
-def kustomization(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of docs/install.md, with manifests/ copied beside them."""
-    folder = tmp_path_factory.mktemp("namespaced")
-    shutil.copytree(ROOT / "manifests", folder / "manifests")
-    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
-    section = page.partition("### In some namespaces only\n")[2].partition("\n## ")[0]
-    files = re.findall(r"```yaml\n# (\S+)\n(.*?)```", section, re.DOTALL)
-    for path, text in files:
-        (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8")
-    assert len(files) == 1 + len(DOCUMENTED)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def roles(kustomization: Path) -> Iterator[ControlPlane]:
+def roles() -> Iterator[ControlPlane]:
     """A cluster of its own: in the others' the operator may look everywhere."""
     crds = sorted(path for path in CRDS.glob("*.yaml") if path.name != "kustomization.yaml")
     with ControlPlane(early=crds) as plane:
-        for name in (*DOCUMENTED, STRANGE):
-            make_namespace(plane, name)
-        plane.kubectl("apply", "--server-side", "--force-conflicts", "-k", kustomization)
+        make_namespace(plane, STRANGE)
+        plane.kubectl("apply", "--server-side", "--force-conflicts", "-k", SAMPLE)
+        for name in DOCUMENTED:
+            await_account(plane, name)
         yield plane
 
 
 def make_namespace(plane: ControlPlane, name: str) -> None:
     plane.api.post("/api/v1/namespaces", {"metadata": {"name": name}})
+    await_account(plane, name)
+
+
+def await_account(plane: ControlPlane, name: str) -> None:
     account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
     wait_until(lambda: plane.api.find(account), f"{account} is made")
 
@@ -104,7 +94,7 @@ def is_open(desk: Desk, namespace: str) -> str:
 
 
 def test_a_namespace_without_rights_is_told_and_stops_no_other_and_is_taken_up_when_they_come(
-    roles: ControlPlane, kustomization: Path
+    roles: ControlPlane,
 ) -> None:
     home = DOCUMENTED[0]
     with kept_to(roles, home, f"{home},later") as desk:
@@ -119,7 +109,7 @@ def test_a_namespace_without_rights_is_told_and_stops_no_other_and_is_taken_up_w
             later.process = desk.process
             later.apply()
             role = "manifests/namespaced/tenant/role.yaml"
-            roles.kubectl("apply", "-n", "later", "-f", kustomization / role)
+            roles.kubectl("apply", "-n", "later", "-f", ROOT / role)
             later.until(
                 lambda status: status.get("phase") == "Running",
                 "it is taken up",

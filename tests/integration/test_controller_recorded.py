@@ -1,7 +1,13 @@
-"""kstatus's own library over lives as they were: every version that a watch has seen."""
+"""kstatus's own library over lives as they were: every version that a watch has seen.
+
+Argo CD's check and Flux's expressions read the same versions.
+"""
 
 from itertools import groupby
+from pathlib import Path
 
+from builders.gitops import KSTATUS, ArgoCheck, flux_checks
+from builders.lives import CHECKS, in_use
 from builders.operated import Desk, operated
 from cluster.api import Json
 from cluster.kstatus import kstatus
@@ -9,6 +15,7 @@ from cluster.plane import ControlPlane
 from cluster.process import wait_until
 
 from trainer.contract.failures import FailureClass
+from trainer.contract.outcome import Details
 
 IN_PROGRESS, FAILED, CURRENT = "InProgress", "Failed", "Current"
 
@@ -24,6 +31,14 @@ PHASES = {
     "held": ["", "Running", "Suspended", "Running", "Succeeded"],
     "gone": ["", "Pending", "Running"],
 }
+IN_USE = {
+    "good": [IN_PROGRESS, CURRENT],
+    "bad": [IN_PROGRESS, FAILED],
+    "held": [IN_PROGRESS, CURRENT],
+    "gone": [IN_PROGRESS],
+}
+"""By the expressions for "the adapter is in use": at rest is not done."""
+PAGE = Path(__file__).parents[2] / "docs" / "gitops.md"
 
 
 def live(desk: Desk) -> None:
@@ -38,7 +53,9 @@ def live(desk: Desk) -> None:
     bad = desk.kubelet.pod("prepare", job="bad").running()
     bad.failed(FailureClass.INVALID_DATA, "train.jsonl:3 has no messages")
     desk.until_phase("Failed", "InvalidData", "bad")
-    desk.succeed("good")
+    for stage in ("prepare", "train"):
+        desk.kubelet.pod(stage, job="good").running().succeeded()
+    promote(desk, "good")
     desk.until_phase("Suspended", name="held")
     pod.gone()
     wait_until(lambda: "held" not in running(desk), "its Job is gone")
@@ -56,8 +73,14 @@ def resume(desk: Desk) -> None:
     status = desk.until_phase("Running", "Training", "held")
     attempt = status["run"]["attempt"]
     desk.kubelet.pod("train", job="held", attempt=attempt).running().succeeded()
-    desk.kubelet.pod("judge", job="held").running().succeeded()
-    desk.until_phase("Succeeded", "Promote", "held")
+    promote(desk, "held")
+
+
+def promote(desk: Desk, name: str) -> None:
+    """Its judge puts the run in use."""
+    told = Details(promoted=in_use())
+    desk.kubelet.pod("judge", job=name).running().succeeded(told)
+    desk.until_phase("Succeeded", "Promote", name)
 
 
 def begin_and_delete(desk: Desk) -> None:
@@ -98,6 +121,8 @@ def test_kstatus_and_kubectl_read_every_version_of_a_recorded_life(
         seen = {name: versions(name, lines) for name in LIVES}
         read = {name: [each.status for each in kstatus(found)] for name, found in seen.items()}
         assert {name: without_repeats(found) for name, found in read.items()} == LIVES
+        argo_cd_agrees(seen, read)
+        flux_waits_for_the_adapter(seen)
         phases = {n: [v["status"].get("phase", "") for v in found] for n, found in seen.items()}
         assert {name: without_repeats(found) for name, found in phases.items()} == PHASES
         for name, kind in [
@@ -106,6 +131,18 @@ def test_kstatus_and_kubectl_read_every_version_of_a_recorded_life(
         ]:
             wait = ("wait", f"--for=condition={kind}", f"ftj/{name}", "-n", namespace)
             plane.kubectl(*wait, "--timeout=10s")
+
+
+def argo_cd_agrees(seen: dict[str, list[Json]], read: dict[str, list[str]]) -> None:
+    check = ArgoCheck(CHECKS / "FineTuneJob" / "health.lua")
+    for name, found in seen.items():
+        assert [KSTATUS[check.health(one)["status"]] for one in found] == read[name]
+
+
+def flux_waits_for_the_adapter(seen: dict[str, list[Json]]) -> None:
+    _, check = flux_checks(PAGE.read_text(encoding="utf-8"))
+    found = {name: [check.status(one) for one in each] for name, each in seen.items()}
+    assert {name: without_repeats(each) for name, each in found.items()} == IN_USE
 
 
 def without_repeats(found: list[str]) -> list[str]:

@@ -22,60 +22,60 @@ class DataError(Wire):
     """One thing wrong with the data: place, field and remedy, never a value of a row."""
 
     place: str = Field(max_length=200, description="file:line")
-    field: str = Field(default="", max_length=100)
+    field: str = Field(default="", max_length=100, description="Column or field.")
     message: str = Field(max_length=300, description="What is wrong and what to do.")
 
 
 class DataReport(Wire):
     """What prepare found in the data."""
 
-    format: str = ""
-    rows: int = 0
-    train_rows: int = 0
-    validation_rows: int = 0
-    test_rows: int = 0
-    test_groups: int = 0
+    format: str = Field(default="", description="Of the rows.")
+    rows: int = Field(default=0, description="Read.")
+    train_rows: int = Field(default=0, description="To train on.")
+    validation_rows: int = Field(default=0, description="For early stopping.")
+    test_rows: int = Field(default=0, description="For the verdict.")
+    test_groups: int = Field(default=0, description="Groups among them.")
     tokens: int = Field(default=0, description="Of the training split, before padding.")
-    supervised_tokens: int = 0
-    truncated_rows: int = 0
-    invalid_rows: int = 0
-    error_count: int = 0
+    supervised_tokens: int = Field(default=0, description="Of these with loss.")
+    truncated_rows: int = Field(default=0, description="Cut at maxSequenceTokens.")
+    invalid_rows: int = Field(default=0, description="With an error.")
+    error_count: int = Field(default=0, description="All of them.")
     errors: list[DataError] = Field(default=[], max_length=10, description="The first 10.")
-    duplicate_rows: int = 0
-    near_duplicate_rows: int = 0
-    contradictory_rows: int = 0
-    overlap_rows: int = Field(default=0, description="Removed from train: also in test.")
+    duplicate_rows: int = Field(default=0, description="Repeats of an earlier row.")
+    near_duplicate_rows: int = Field(default=0, description="Nearly repeats.")
+    contradictory_rows: int = Field(default=0, description="Prompts with several answers.")
+    overlap_rows: int = Field(default=0, description="Left out of train: also held out.")
     labels: int = Field(default=0, description="Distinct answers if they are a closed set, else 0.")
-    largest_label_percent: float = 0
-    warnings: list[str] = Field(default=[], max_length=10)
-    report_uri: str = Field(default="", alias="reportURI")
+    largest_label_percent: float = Field(default=0, description="Share of the most frequent one.")
+    warnings: list[str] = Field(default=[], max_length=10, description="What to look at.")
+    report_uri: str = Field(default="", alias="reportURI", description="All of it, as JSON.")
 
 
 class ResolvedValue(Wire):
     """An Auto, written down with the rule that resolved it."""
 
     field: str = Field(description="Path in the spec, as training.epochs.")
-    value: str
-    rule: str = Field(max_length=200)
+    value: str = Field(description="What Auto became.")
+    rule: str = Field(max_length=200, description="Why.")
 
 
 class Estimate(Wire):
     """What the run will need, before it starts."""
 
     train_tokens: int = Field(description="Over all epochs.")
-    steps: int
+    steps: int = Field(description="Optimizer steps.")
     answer_count: int = Field(description="Answers to generate, over all arms.")
-    peak_memory_bytes: int
+    peak_memory_bytes: int = Field(description="Of train.")
 
 
 class Cost(Wire):
     """What the run took."""
 
-    gpu_seconds: float = 0
-    wall_seconds: float = 0
+    gpu_seconds: float = Field(default=0, description="Of train, times its GPUs.")
+    wall_seconds: float = Field(default=0, description="Of train.")
     tokens_per_second: float | None = Field(default=None, description="Training, non-padding.")
-    amount: str | None = None
-    currency: str = "EUR"
+    amount: str | None = Field(default=None, description="By pricePerGpuHour.")
+    currency: str = Field(default="EUR", description="ISO 4217 code.")
 
 
 MoveBy = Literal["Policy", "Pin", "Unpin"]
@@ -96,12 +96,12 @@ class Promoted(Wire):
     """The adapter in use: status.promoted, and the head of promoted.json."""
 
     sequence: int = Field(default=0, description="Counts the moves of the pointer; only grows.")
-    run_id: str
-    adapter_uri: str = Field(alias="adapterURI")
-    adapter_digest: Digest
-    base_revision: str
-    base_digest: Digest | None = None
-    time: str
+    run_id: str = Field(description="Its run.")
+    adapter_uri: str = Field(alias="adapterURI", description="Where it lies.")
+    adapter_digest: Digest = Field(description="Of its files.")
+    base_revision: str = Field(description="Revision to serve it on.")
+    base_digest: Digest | None = Field(default=None, description="Content of that.")
+    time: str = Field(description="When it moved.")
     by: MoveBy = Field(default="Policy", description="What put it in use.")
     back: bool = Field(default=False, description="It was in use before, and then another was.")
 

@@ -19,10 +19,10 @@ class Verdict(StrEnum):
 class ArmScore(Wire):
     """One arm on the frozen test split."""
 
-    name: str
+    name: str = Field(description="Which arm.")
     score: float = Field(description="Mean, 0 to 1.")
-    ci_low: float
-    ci_high: float
+    ci_low: float = Field(description="Interval of the score.")
+    ci_high: float = Field(description="Its upper end.")
     n: int = Field(description="Items scored.")
     gate: bool = Field(default=False, description="Tuning has to pass it.")
 
@@ -30,65 +30,67 @@ class ArmScore(Wire):
 class Comparison(Wire):
     """The tuned model against one arm, paired by item."""
 
-    arm: str
-    require: str
+    arm: str = Field(description="Compared with.")
+    require: str = Field(description="Better or NotWorse.")
     threshold: float = Field(description="minDelta, or minus the margin.")
-    delta: float
-    ci_low: float
-    ci_high: float
+    delta: float = Field(description="Tuned minus the arm.")
+    ci_low: float = Field(description="Interval of delta.")
+    ci_high: float = Field(description="Its upper end.")
     method: str = Field(description="Tango, group t, bootstrap.")
-    passed: bool
+    passed: bool = Field(description="ciLow is above threshold.")
     p_value: float | None = Field(default=None, description="McNemar; printed, never decides.")
-    wins: int = 0
-    losses: int = 0
+    wins: int = Field(default=0, description="Items right only when tuned.")
+    losses: int = Field(default=0, description="Items right only by the arm.")
 
 
 class ForgettingResult(Wire):
     """Cross-entropy on general text, adapter on minus off."""
 
-    base_nats: float
-    increase: float
-    ci_low: float
-    ci_high: float
-    max_increase: float
-    tokens: int
-    passed: bool
+    base_nats: float = Field(description="Adapter off.")
+    increase: float = Field(description="Nats per token.")
+    ci_low: float = Field(description="Interval of it.")
+    ci_high: float = Field(description="Its upper end.")
+    max_increase: float = Field(description="Allowed for ciLow.")
+    tokens: int = Field(description="Read.")
+    passed: bool = Field(description="The guard holds.")
 
 
 class OverfittingResult(Wire):
     """How far training went past its best."""
 
-    best_validation_loss: float | None = None
-    last_validation_loss: float | None = None
+    best_validation_loss: float | None = Field(default=None, description="Of the adapter kept.")
+    last_validation_loss: float | None = Field(default=None, description="At the end.")
     train_loss: float | None = Field(default=None, description="Best adapter, fixed subset.")
-    best_step: int = 0
-    steps: int = 0
-    stopped_early: bool = False
+    best_step: int = Field(default=0, description="Step of the best.")
+    steps: int = Field(default=0, description="Steps made.")
+    stopped_early: bool = Field(default=False, description="By earlyStopping.")
 
 
 class Guard(Wire):
     """A fixed margin on an estimate."""
 
-    name: str
-    value: float
-    limit: float
-    passed: bool
-    message: str
+    name: str = Field(description="Which guard.")
+    value: float = Field(description="Found.")
+    limit: float = Field(description="Allowed.")
+    passed: bool = Field(description="It holds.")
+    message: str = Field(description="The same in words.")
 
 
 class Judgement(Wire):
     """One judgement of one run."""
 
-    metric: str
-    arms: list[ArmScore] = Field(default=[], max_length=8)
-    comparisons: list[Comparison] = Field(default=[], max_length=8)
+    metric: str = Field(description="What scored an answer.")
+    arms: list[ArmScore] = Field(default=[], max_length=8, description="Every arm.")
+    comparisons: list[Comparison] = Field(default=[], max_length=8, description="Each gate.")
     delta: float | None = Field(default=None, description="Against the hardest gate.")
-    ci_low: float | None = None
-    ci_high: float | None = None
+    ci_low: float | None = Field(default=None, description="Interval of delta.")
+    ci_high: float | None = Field(default=None, description="Its upper end.")
     confidence_percent: float = Field(default=95, description="After the looks were paid for.")
-    minimum_detectable_effect: float | None = None
-    look: int = 1
-    guards: list[Guard] = Field(default=[], max_length=8)
+    minimum_detectable_effect: float | None = Field(
+        default=None, description="Gain that four of five such tests show."
+    )
+    look: int = Field(default=1, description="Which look at this test split.")
+    guards: list[Guard] = Field(default=[], max_length=8, description="Fixed margins.")
     forgetting: ForgettingResult | None = None
     overfitting: OverfittingResult | None = None
     partial: bool = Field(
@@ -96,5 +98,5 @@ class Judgement(Wire):
     )
     verdict: Verdict
     reason: str = Field(max_length=600, description="One plain sentence or two.")
-    notes: list[str] = Field(default=[], max_length=8)
-    report_uri: str = Field(default="", alias="reportURI")
+    notes: list[str] = Field(default=[], max_length=8, description="What else to know.")
+    report_uri: str = Field(default="", alias="reportURI", description="report.html")

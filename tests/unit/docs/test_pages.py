@@ -15,6 +15,7 @@ from controller.core.watching.failures import REMEDIES
 
 ROOT = Path(__file__).parents[3]
 CONDITIONS = (ROOT / "docs/conditions.md").read_text(encoding="utf-8")
+REASONS = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 REASON_TITLES = (
@@ -50,8 +51,8 @@ def named(text: str) -> list[str]:
 
 
 def test_every_reason_is_explained_once():
-    explained = [name for title in REASON_TITLES for name in named(section(CONDITIONS, title))]
-    reserved = re.findall(r"`(\w+)`", section(CONDITIONS, "Reserved"))
+    explained = [name for title in REASON_TITLES for name in named(section(REASONS, title))]
+    reserved = re.findall(r"`(\w+)`", section(REASONS, "Reserved"))
     assert sorted(explained + reserved) == sorted(reason.value for reason in Reason)
 
 
@@ -87,10 +88,10 @@ def states_of_a_base_model() -> list[list[str]]:
     return cells[1:]
 
 
-FAILED = {row[0].strip("`"): row for row in rows(section(CONDITIONS, "Why a run failed"))}
-WAITING = named(section(CONDITIONS, "Waits that show while they last"))
-ERRANDS = named(section(CONDITIONS, "Of a BaseModel"))
-STATES = named(section(CONDITIONS, "Under way"))
+FAILED = {row[0].strip("`"): row for row in rows(section(REASONS, "Why a run failed"))}
+WAITING = named(section(REASONS, "Waits that show while they last"))
+ERRANDS = named(section(REASONS, "Of a BaseModel"))
+STATES = named(section(REASONS, "Under way"))
 
 
 @pytest.mark.parametrize("failure", RULES)
@@ -102,6 +103,26 @@ def test_every_failure_class_is_explained_where_its_policy_says(failure):
         assert failure in (*WAITING, *STATES)
     else:
         assert FAILED[failure][2] == RETRIED[rule.policy]
+
+
+EXPLAINED = {
+    row[0].strip("`"): row for title in REASON_TITLES for row in rows(section(REASONS, title))
+}
+FIELD = re.compile(r"\b(?:[a-z]+\.)*[a-z]+[A-Z]\w+|\b(?:[a-z]+\.)+[a-z]\w+(?:/\w+)?")
+
+
+@pytest.mark.parametrize("reason", EXPLAINED)
+def test_a_reason_has_a_cause_somewhere_to_look_and_a_remedy(reason):
+    assert all(len(cell) > 1 for cell in EXPLAINED[reason])
+    assert len(EXPLAINED[reason]) in (4, 5)
+
+
+@pytest.mark.parametrize("failure", RULES)
+def test_a_row_names_every_field_that_the_operators_own_remedy_names(failure):
+    rule, row = RULES[failure], " ".join(EXPLAINED[failure])
+    named = FIELD.findall(f"{rule.remedy} {rule.errand if failure in ERRANDS else ''}")
+    fields = [field.removeprefix("spec.") for field in named]
+    assert [field for field in fields if field not in row] == []
 
 
 def test_no_page_tells_of_a_failure_or_a_wait_that_is_not_in_the_table():
