@@ -72,11 +72,11 @@ def load_images(node: Node) -> dict[str, int]:
 
     The archives are deleted unless $TUNEKEEPER_E2E_KEEP_IMAGES is set: they are gigabytes.
     """
-    sizes = {archive.stem: archive.stat().st_size for archive in archives()}
-    for archive in archives():
-        node.runtime.load(archive)
+    sizes = {path.stem: path.stat().st_size for path in archives()}
+    for path in archives():
+        node.runtime.load(path)
         if not os.environ.get(KEEP_ENV):
-            archive.unlink()
+            path.unlink()
     return sizes
 
 
