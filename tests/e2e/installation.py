@@ -1,23 +1,29 @@
-"""Tunekeeper installed on the node as the README says: `kubectl apply -k manifests/default`.
+"""Tunekeeper installed on the node as the README says: `helm install` with the packed chart.
 
-The images are on the node under the names in the manifests; there is no registry to pull from.
+The images are on the node under the names in the chart; there is no registry to pull from.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.api import Json
+from cluster.helm import NAMESPACE, RELEASE, archive, helm
 from cluster.node.node import Node
 from cluster.plane import ControlPlane
 from cluster.process import wait_until
 
 ROOT = Path(__file__).parents[2]
-MANIFESTS = ROOT / "manifests" / "default"
-CRDS = ROOT / "manifests" / "crd"
-NAMESPACE, DEPLOYMENT = "tunekeeper-system", "tunekeeper-controller"
-LEASE = "tunekeeper"
+DEPLOYMENT = "tunekeeper-controller"
+LEASE = RELEASE
+POLICED = "default"
+"""A namespace whose stages get a NetworkPolicy; the plugin of the test network enforces none."""
+SETTINGS: Mapping[str, object] = {
+    "networkPolicy.enabled": True,
+    "networkPolicy.trainers.namespaces": [POLICED],
+}
 IMAGES_ENV = "TUNEKEEPER_E2E_IMAGES"
 KEEP_ENV = "TUNEKEEPER_E2E_KEEP_IMAGES"
 NAMES = ("tunekeeper", "tunekeeper-trainer")
@@ -66,11 +72,11 @@ def load_images(node: Node) -> dict[str, int]:
 
     The archives are deleted unless $TUNEKEEPER_E2E_KEEP_IMAGES is set: they are gigabytes.
     """
-    sizes = {archive.stem: archive.stat().st_size for archive in archives()}
-    for archive in archives():
-        node.runtime.load(archive)
+    sizes = {path.stem: path.stat().st_size for path in archives()}
+    for path in archives():
+        node.runtime.load(path)
         if not os.environ.get(KEEP_ENV):
-            archive.unlink()
+            path.unlink()
     return sizes
 
 
@@ -89,8 +95,10 @@ def archives() -> list[Path]:
 
 
 def install(plane: ControlPlane, node: Node, image_bytes: Mapping[str, int]) -> Installation:
-    """What the README says, and wait until the controller is available."""
-    plane.kubectl("apply", "-k", MANIFESTS)
+    """What the README says, with NetworkPolicies, and wait until the controller is available."""
+    place = ("--namespace", NAMESPACE, "--create-namespace")
+    settings = [f"--set-json={name}={json.dumps(value)}" for name, value in SETTINGS.items()]
+    helm("install", RELEASE, archive(), *place, *settings, kubeconfig=plane.kubeconfig)
     try:
         wait_until(lambda: _is_available(plane), "the controller is available", AVAILABLE_WITHIN_S)
     except TimeoutError as error:
