@@ -89,9 +89,19 @@ PROMETHEUS = GoModule(
     {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
     tags="remove_all_sd,enable_kubernetes_sd",  # the SDKs of every cloud triple the build
 )
+ALERTMANAGER = GoModule(
+    "alertmanager",
+    "github.com/prometheus/alertmanager",
+    {"amtool": "github.com/prometheus/alertmanager/cmd/amtool"},
+)
+ACTIONLINT = GoModule(
+    "actionlint",
+    "github.com/rhysd/actionlint",
+    {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
+)
 TWIN = GoModule("twin", "sigs.k8s.io/controller-runtime", {"twin": "."})
 """What the operator is measured against."""
-ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS, PROMETHEUS)
+ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS, PROMETHEUS, ALERTMANAGER, ACTIONLINT)
 BUILT = {name: module for module in (*ALL, TWIN) for name in module.packages}
 ENVTEST = {*ETCD.packages, *KUBERNETES.packages}
 """What the folder that KUBEBUILDER_ASSETS names may hold."""
