@@ -6,7 +6,8 @@ TOOLS := .tools/uv-$(UV_VERSION)
 UV := $(TOOLS)/bin/uv
 BIN := .venv/bin
 QUICKSTART := examples/quickstart
-PROGRAMS := etcd kube-apiserver kube-controller-manager kubectl versitygw kstatus prometheus promtool helm
+PROGRAMS := etcd kube-apiserver kube-controller-manager kubectl versitygw kstatus prometheus promtool amtool \
+  actionlint helm
 NOT_NEEDED := examples/quickstart-not-needed
 BASE := $(QUICKSTART)/build/base
 
