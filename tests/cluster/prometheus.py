@@ -83,12 +83,23 @@ def scrape_job(monitor: Document, access: ApiAccess) -> dict[str, Any]:
         **({"namespaces": {"names": names}} if names else {}),
     }
     return {
+        **limits(spec),
         "job_name": monitor["metadata"]["name"],
         "metrics_path": endpoint.get("path", "/metrics"),
         "honor_labels": endpoint.get("honorLabels", False),
         "kubernetes_sd_configs": [discovery],
         "relabel_configs": [*kept(spec, endpoint, is_pods=is_pods), *relabelled(endpoint)],
     }
+
+
+def limits(spec: Document) -> dict[str, int]:
+    """What a target may not exceed."""
+    names = {
+        "sampleLimit": "sample_limit",
+        "labelLimit": "label_limit",
+        "labelValueLengthLimit": "label_value_length_limit",
+    }
+    return {ours: spec[theirs] for theirs, ours in names.items() if theirs in spec}
 
 
 def tls(access: ApiAccess) -> dict[str, Any]:
