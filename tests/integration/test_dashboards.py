@@ -10,16 +10,19 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from builders.circle import JOB
 from builders.monitored import BROKEN, MONITORING, Monitored, monitored, two_runs
 from builders.releases import BASE
+from builders.requests import a_request
 from cluster import dashboards
 from cluster.assets import binary
 from cluster.plane import ControlPlane
 from cluster.process import wait_until
+from prometheus_client import generate_latest
 
 from controller.api.reasons import Reason
 from controller.api.status import Trigger
@@ -30,6 +33,8 @@ from trainer.contract.errand import Errand
 from trainer.contract.failures import FailureClass
 from trainer.contract.request import Stage
 from trainer.contract.verdict import Verdict
+from trainer.metrics import GAUGES, stage_registry
+from trainer.progress import ProgressTracker
 
 BOARDS = {
     path.stem: dashboards.load(path) for path in sorted((MONITORING / "dashboards").glob("*.json"))
@@ -38,7 +43,7 @@ QUERIES = [(name, query) for name, board in BOARDS.items() for query in dashboar
 ASKED = [pytest.param(*each, id=f"{each[0]}: {each[1].panel} {each[1].ref}") for each in QUERIES]
 RESULTS = [
     query
-    for row in ("Result", "Cost")
+    for row in ("Result", "What it cost")
     for query in dashboards.queries_of_row(BOARDS["tunekeeper-job"], row)
 ]
 SEEN_WITHIN_S = 60.0
@@ -254,6 +259,19 @@ def promtool(text: str) -> Iterator[str]:
     )
     yield from (ended.stdout + ended.stderr).splitlines()
     assert ended.returncode == 0
+
+
+def test_prometheus_likes_the_metrics_of_a_stage(tmp_path: Path) -> None:
+    tracker = ProgressTracker(a_request(tmp_path))
+    tracker.start("training", 10)
+    tracker.checkpoint(300)
+    fields = [field for field, _ in GAUGES.values()]
+    known = set(vars(tracker.snapshot())) | set(tracker.figures())
+    made = {"percent", "eta_seconds", "checkpoint_period_s"}
+    tracker.measure(**dict.fromkeys((set(fields) & known) - made, 1.0), tokens=5)
+    text = generate_latest(stage_registry(tracker)).decode()
+    assert "tunekeeper_trainer_tokens_total" in text
+    assert list(promtool(text)) == []
 
 
 def test_prometheus_likes_the_metrics_of_the_operator(seen: Seen) -> None:

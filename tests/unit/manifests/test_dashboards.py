@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 from cluster import dashboards
 
-from controller.shell.controllermetrics import ControllerMetrics
 from controller.shell.metrics import Metrics
 from controller.shell.pulse import LoopMetrics
-from controller.shell.watched import COUNTERS as OF_BASE_MODELS
 from trainer.metrics import COUNTERS, GAUGES, MADE_HERE
 
 ROOT = Path(__file__).parents[3]
@@ -31,7 +29,6 @@ LIMITED = {"Age of the watches", "Reconciles that failed"}
 
 def exported():
     metrics = Metrics()
-    ControllerMetrics  # noqa: B018 - part of Metrics; the import says where the names are from
     LoopMetrics(metrics.registry)
     return list(metrics.registry.collect())
 
@@ -42,7 +39,6 @@ def counted():
     ends = ("bucket", "count", "sum")
     histograms = [family.name for family in exported() if family.type == "histogram"]
     names |= {f"{name}_{end}" for name in histograms for end in ends}
-    names |= {f"tunekeeper_basemodel_{name}_total" for name in OF_BASE_MODELS}
     return names | {f"tunekeeper_trainer_{name}_total" for name in COUNTERS} | {REQUESTS}
 
 
