@@ -187,3 +187,22 @@ TABLE: list[tuple[str, dict[str, Any], Look, object]] = [
 )
 def test_a_value_does_what_it_says(values: dict[str, Any], look: Look, expected: object) -> None:
     assert look(render(values)) == expected
+
+
+@pytest.mark.parametrize("values", [{}, {"nameOverride": "tuner", "commonLabels": {"a": "b"}}])
+def test_selectors_find_the_pods_and_the_service(values: dict[str, Any]) -> None:
+    made = render(values, networkPolicy={"enabled": True}, metrics=ALL_MONITORING)
+    deployment, service = made.one("Deployment"), made.one("Service")
+    pods = deployment["spec"]["template"]["metadata"]["labels"]
+    selectors = [
+        deployment["spec"]["selector"]["matchLabels"],
+        service["spec"]["selector"],
+        made.one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        made.one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
+        *(rule["labelSelector"]["matchLabels"] for rule in made.pod()["topologySpreadConstraints"]),
+    ]
+    assert len(selectors) == 6
+    assert all(selector.items() <= pods.items() for selector in selectors)
+    monitor = made.one("ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    assert monitor.items() <= service["metadata"]["labels"].items()
+    assert not monitor.items() <= made.one("Pod")["metadata"]["labels"].items()
