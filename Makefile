@@ -6,7 +6,7 @@ TOOLS := .tools/uv-$(UV_VERSION)
 UV := $(TOOLS)/bin/uv
 BIN := .venv/bin
 QUICKSTART := examples/quickstart
-PROGRAMS := etcd kube-apiserver kube-controller-manager kubectl versitygw kstatus prometheus promtool
+PROGRAMS := etcd kube-apiserver kube-controller-manager kubectl versitygw kstatus prometheus promtool helm
 NOT_NEEDED := examples/quickstart-not-needed
 BASE := $(QUICKSTART)/build/base
 
@@ -21,7 +21,7 @@ export CASE COUNT FAULT_SEED FAULTS FAULTS_OUT LANES SOAK_KILLS SOAK_OUT SOAK_SE
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images \
+.PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images package \
   programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain soak-resume bench-progress bench-verdict bench-aa bench-memory bench-retrain \
   bench-trainer bench-answers bench-basemodels bench-gpu bench-operator bench-prepare twin clean
 
@@ -88,10 +88,13 @@ e2e-check: setup
 	@tests/e2e/install-packages.sh
 	@PYTHONPATH=tests $(BIN)/python -m cluster.node.check
 
+package: setup ## Build the wheel and the chart's archive, at the tag's version, into dist/
+	@HELM="$$(command -v helm || PYTHONPATH=tests $(BIN)/python -m cluster.assets helm)" UV="$(UV)" charts/package.sh
+
 images: ## Build both images with docker, podman or buildah
 	@images/build.sh
 
-generate: setup ## Write the CRDs, docs/api.md and docs/settings.md from the code
+generate: setup ## Write the CRDs, the chart's values and the pages of docs that are made from the code
 	@$(BIN)/python -m controller.api.generate
 
 verify: setup ## Fail when generated files are not what the types say

@@ -17,23 +17,22 @@ from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from peft import PeftModel
-from torch import nn
-from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM, LlamaConfig
 
 from trainer.contract.spec import Lora
 from trainer.model.adapter import attach, base_of, trainable
 from trainer.model.attention import divide
-from trainer.model.hardware import choices_of, head_width
+from trainer.model.hardware import choices_of
 from trainer.model.ragged import division_for
 from trainer.report.model import LossPoint
 from trainer.train.corpus import Corpus
 from trainer.train.documents import Document
-from trainer.train.flops import peak_flops
+from trainer.train.flops import Shape, flops_per_token, peak_flops, shape_of
 from trainer.train.loop import Training
 from trainer.train.optimizer import adamw
 from trainer.train.plan import Step
@@ -126,22 +125,6 @@ def rows_of(lengths: Sequence[int], vocabulary: int, noise: np.random.Generator)
     return [
         Document(noise.integers(0, vocabulary, length), np.arange(1, length)) for length in lengths
     ]
-
-
-def matrix_weights(model: PreTrainedModel) -> int:
-    """Weights that every token is multiplied with: linear layers and the head, no embedding."""
-    linear = (each for name, each in model.named_modules() if isinstance(each, nn.Linear))
-    return sum(each.weight.numel() for each in linear if not each.weight.requires_grad)
-
-
-def step_flops(weights: int, layers: int, width: int, lengths: Sequence[int]) -> float:
-    """Operations that a step of LoRA needs, whatever is computed on top.
-
-    4 for each weight and token: 2 forward, 2 for the gradient of the inputs, none for that of a
-    frozen weight. Causal attention over a row of L tokens: 2 L^2 for each layer and unit of
-    ``width`` (heads times their width), twice that backward. The adapter itself is left out.
-    """
-    return 4.0 * weights * sum(lengths) + 6.0 * layers * width * sum(n * n for n in lengths)
 
 
 def peak_of(name: str, given_tflops: float | None) -> float | None:
@@ -240,13 +223,12 @@ def figures(
     """Everything that is worth keeping."""
     base = base_of(training.model)
     windows = [
-        [len(training.train.documents[i]) for i in step.documents]
+        [training.train.documents[at] for at in step.documents]
         for step in training.steps[told.warmup : told.warmup + told.steps]
     ]
-    width = base.config.num_attention_heads * head_width(base)
-    weights, layers = matrix_weights(base), base.config.num_hidden_layers
-    work = sum(step_flops(weights, layers, width, window) for window in windows)
-    tokens, name = sum(map(sum, windows)), device_name(base.device)
+    rows = [row for window in windows for row in window]
+    tokens, name = sum(map(len, rows)), device_name(base.device)
+    work = flops_per_token(cast("Shape", shape_of(base)), rows)
     peak = peak_of(name, told.peak_tflops)
     varlen = training.train.division is not divide
     return Measured(
@@ -263,9 +245,9 @@ def figures(
         steps=told.steps,
         seconds_per_step=median(seconds),
         tokens_per_second=tokens / sum(seconds),
-        flops_per_token=work / tokens,
+        flops_per_token=work,
         peak_flops=peak,
-        mfu_percent=100 * work / sum(seconds) / peak if peak else None,
+        mfu_percent=100 * work * tokens / sum(seconds) / peak if peak else None,
         weights_bytes=memory[0],
         peak_bytes=memory[1],
         waits=waits,

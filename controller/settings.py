@@ -7,6 +7,7 @@ flag wins. What a person may set per job is in the job's spec, not here.
 
 import argparse
 import dataclasses
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,9 @@ ENV_PREFIX = "TUNEKEEPER_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 
+_DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 Check = Callable[[Any], str | None]
@@ -55,6 +59,32 @@ def _namespaces(value: str) -> str | None:
     return None if is_list else "write names of namespaces with commas between, such as ml,nlp"
 
 
+def _price(value: str) -> str | None:
+    is_price = not value or _DECIMAL.fullmatch(value)
+    return None if is_price else "write a decimal number, such as 2.50"
+
+
+def _currency(value: str) -> str | None:
+    return None if _CURRENCY.fullmatch(value) else "write an ISO 4217 code, such as EUR"
+
+
+def _resources(value: str) -> str | None:
+    try:
+        parts = json.loads(value or "{}")
+        is_known = parts.keys() <= {"requests", "limits"}
+        amounts = [amount for part in parts.values() for amount in part.values()]
+    except (ValueError, AttributeError):
+        is_known, amounts = False, []
+    if is_known and all(map(_is_quantity, amounts)):
+        return None
+    return 'write JSON, such as {"requests": {"cpu": "4", "memory": "16Gi"}}'
+
+
+def _is_quantity(amount: object) -> bool:
+    is_written = isinstance(amount, int | str) and not isinstance(amount, bool)
+    return is_written and bool(_QUANTITY.fullmatch(str(amount)))
+
+
 def _port(value: int) -> str | None:
     return None if 0 < value < 1 << 16 else "write a port from 1 to 65535"
 
@@ -77,6 +107,20 @@ class OperatorSettings:
     image_pull_policy: str = _setting(
         "IfNotPresent", "pull policy of both images", _one_of(*PULL_POLICIES)
     )
+    train_resources: str = _setting(
+        "",
+        "what train asks for where a job with at most one GPU says nothing, as JSON; empty: little",
+        _resources,
+    )
+    cpu_stage_resources: str = _setting(
+        "",
+        "what prepare and judge ask for where a job says nothing, as JSON; empty: little",
+        _resources,
+    )
+    price_per_gpu_hour: str = _setting(
+        "", "price of a GPU hour where a job gives none; empty: no cost is shown", _price
+    )
+    currency: str = _setting("EUR", "currency of that price", _currency)
     fs_group: int = _setting(65532, "group that owns a pod's volumes; 0: none", _at_least(0))
     max_concurrent_runs: int = _setting(
         0, "runs under way at once in the whole cluster, oldest first; 0: no limit", _at_least(0)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-PERIOD_S = 0.05
+PERIOD_S = 0.25
 KIB, MB = 1024, 1e6
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from controller.api.chartdocs import chart_markdown, schema_json, values_yaml
 from controller.api.crd import crd_documents
 from controller.api.docs import api_markdown
 from controller.api.settingsdocs import settings_markdown
@@ -30,6 +31,9 @@ def generated_files() -> Iterator[tuple[Path, str]]:
         yield Path("manifests/crd") / f"{plural}.yaml", text
     yield Path("docs/api.md"), api_markdown()
     yield Path("docs/settings.md"), settings_markdown()
+    yield Path("docs/chart.md"), chart_markdown()
+    yield Path("charts/tunekeeper/values.yaml"), values_yaml()
+    yield Path("charts/tunekeeper/values.schema.json"), schema_json()
 
 
 def main(arguments: list[str]) -> int:

@@ -9,9 +9,10 @@ HEAD = """# Settings of the operator
 
 Generated from `controller/settings.py` by `make generate`; do not edit.
 
-Each is an environment variable of the controller's container, set in the Deployment by a patch,
-and a flag of `python -m controller`; a flag wins, and an empty variable is as good as none. A value
-that cannot be used ends the process with exit code 2 and a line that says what would do.
+Each is an environment variable of the controller's container, set by a value of the chart
+([chart.md](chart.md)) or in the Deployment by a patch, and a flag of `python -m controller`; a flag
+wins, and an empty variable is as good as none. A value that cannot be used ends the process with
+exit code 2 and a line that says what would do.
 `manifests/default` sets the namespace and both images; the default of everything else is what a
 cluster gets. What a person may set per job is in the job's spec: [api.md](api.md).
 

@@ -9,6 +9,7 @@ from controller.core.children import Child, ChildState, Obstacle
 from controller.core.conditions import State
 from controller.core.lost import are_cut_off, look_when_late, show_ending
 from controller.core.obstacles import hindered, is_shown_as_missing
+from controller.core.price import budget_of
 from controller.core.turn import Turn
 from trainer.contract.outcome import Promoted
 from trainer.contract.progress import Progress
@@ -71,11 +72,12 @@ def _cost(turn: Turn, child: Child) -> JobCost:
     spec, cost = turn.observed.job.spec, turn.status.cost or JobCost()
     if child.stage is not Stage.TRAIN:
         return cost
+    budget = budget_of(turn.observed)
     wall_s = attempt_seconds(turn, child)
     seconds = wall_s * spec.compute.gpus
     failed = child.failure(turn.observed.job.metadata.uid) is not None
     total = cost.gpu_seconds + seconds
-    price = spec.budget.price_per_gpu_hour
+    price = budget.price_per_gpu_hour
     return cost.model_copy(
         update={
             "gpu_seconds": total,
@@ -83,7 +85,7 @@ def _cost(turn: Turn, child: Child) -> JobCost:
             "tokens_per_second": _speed(child) or cost.tokens_per_second,
             "wasted_gpu_seconds": cost.wasted_gpu_seconds + (seconds if failed else 0),
             "amount": None if price is None else f"{float(price) * total / SECONDS_PER_HOUR:.2f}",
-            "currency": spec.budget.currency,
+            "currency": budget.currency,
         }
     )
 

@@ -20,6 +20,9 @@ class Settings:
     """Progress that moved by less than one percent is written this often."""
     images: Images = field(default_factory=Images)
     """What stages run in; a run keeps those that it started with. Empty where there are none."""
+    price_per_gpu_hour: str | None = None
+    """Where a job gives none, in ``currency``."""
+    currency: str = "EUR"
     waits_heal: bool = True
     """Whether what is missing may arrive while the object waits; not under a single command."""
 

@@ -6,6 +6,7 @@ from controller.api.meta import GIT_COMMIT_ANNOTATION, ObjectMeta
 from controller.api.status import Images, RunStatus
 from controller.core.intent import Intent
 from controller.core.observed import Observed
+from controller.core.price import budget_of
 from controller.core.remainder import soft_limit
 from trainer.contract.request import JobIdentity, LostAttempt, Stage, StageRequest
 from trainer.contract.source import ModelSource, PinnedModel
@@ -20,7 +21,6 @@ SHARED_SECTIONS = (
     "evaluation",
     "promotion",
     "output",
-    "budget",
 )
 """The sections of a FineTuneJob that a stage gets as they are."""
 
@@ -98,7 +98,12 @@ def run_spec(observed: Observed, run: RunStatus) -> RunSpec:
     """What the stage reads of the spec, with the base model's source filled in."""
     spec = observed.job.spec
     sections = {name: getattr(spec, name) for name in SHARED_SECTIONS}
-    return RunSpec(base_model=pinned_model(observed, run), gpus=spec.compute.gpus, **sections)
+    return RunSpec(
+        base_model=pinned_model(observed, run),
+        budget=budget_of(observed),
+        gpus=spec.compute.gpus,
+        **sections,
+    )
 
 
 def pinned_model(observed: Observed, run: RunStatus) -> PinnedModel:

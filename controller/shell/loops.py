@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from controller.api.compute import Resources
 from controller.api.status import Images
 from controller.core.draft import StatusT
 from controller.core.observed import Settings
@@ -136,6 +137,8 @@ def core_settings(settings: OperatorSettings) -> Settings:
         retry_base_s=settings.retry_base_s,
         retry_cap_s=settings.retry_cap_s,
         images=Images(cpu=settings.image, trainer=settings.trainer_image),
+        price_per_gpu_hour=settings.price_per_gpu_hour or None,
+        currency=settings.currency,
     )
 
 
@@ -145,4 +148,10 @@ def pod_settings(settings: OperatorSettings) -> PodSettings:
         image_pull_policy=settings.image_pull_policy,
         fs_group=settings.fs_group,
         progress_port=settings.progress_port,
+        train_resources=_resources(settings.train_resources),
+        cpu_stage_resources=_resources(settings.cpu_stage_resources),
     )
+
+
+def _resources(text: str) -> Resources | None:
+    return Resources.model_validate_json(text) if text else None

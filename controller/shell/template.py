@@ -65,6 +65,10 @@ class PodSettings:
     fs_group: int = 65532
     """0: none; where a platform gives each namespace its own."""
     progress_port: int = 9090
+    train_resources: Resources | None = None
+    """Instead of ours, where a job with at most one GPU asks for nothing."""
+    cpu_stage_resources: Resources | None = None
+    """The same of prepare and judge."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def job_manifest(job: FineTuneJob, action: StartStage, pods: PodSettings) -> Jso
         action.image,
         request,
         secrets_of(request.spec),
-        Resources(requests=ranks.requests(DEFAULT_REQUESTS[request.stage], count)),
+        default_resources(request.stage, count, pods),
         job.spec.compute,
         is_train=is_train,
         ranks=count,
@@ -116,6 +120,19 @@ def job_manifest(job: FineTuneJob, action: StartStage, pods: PodSettings) -> Jso
     made = manifest(action.name, owner_of(KIND, job.metadata), child_labels(request), work, pods)
     queue = job.spec.compute.queue_name if work.is_train else None
     return queued(made, queue) if queue else made
+
+
+def default_resources(stage: Stage, gpus: int, pods: PodSettings) -> Resources:
+    """Where the spec asks for nothing: the operator's, else little.
+
+    Several ranks need several times as much, which no one figure of an operator can say.
+    """
+    theirs = {
+        Stage.TRAIN: pods.train_resources if gpus <= 1 else None,
+        Stage.PREPARE: pods.cpu_stage_resources,
+        Stage.JUDGE: pods.cpu_stage_resources,
+    }.get(stage)
+    return theirs or Resources(requests=ranks.requests(DEFAULT_REQUESTS[stage], gpus))
 
 
 def manifest(

@@ -34,8 +34,8 @@ class GoModule:
     """Program -> package."""
     tags: str = ""
     """Build tags, separated by commas."""
-    has_git_version: bool = False
-    """Whether the programs are told their version by the linker, as Kubernetes' are."""
+    told: tuple[str, ...] = ()
+    """What the linker tells the programs, as NAME=VALUE; {version} is the module's."""
 
     @property
     def root(self) -> Path:
@@ -56,9 +56,8 @@ class GoModule:
         return cache_root() / f"{self.folder}-{self.version}-{digest[:12]}" / "bin"
 
     def linker_flags(self) -> str:
-        """Without symbols; with the version where the program would not know it."""
-        version = f" -X k8s.io/component-base/version.gitVersion={self.version}"
-        return "-s -w" + (version if self.has_git_version else "")
+        """Without symbols; with what the program would not know of itself."""
+        return " ".join(["-s -w", *(f"-X {t.format(version=self.version)}" for t in self.told)])
 
 
 KUBERNETES = GoModule(
@@ -74,7 +73,7 @@ KUBERNETES = GoModule(
             "kubelet",
         )
     },
-    has_git_version=True,
+    told=("k8s.io/component-base/version.gitVersion={version}",),
 )
 ETCD = GoModule("etcd", "go.etcd.io/etcd/server/v3", {"etcd": "go.etcd.io/etcd/server/v3"})
 VERSITYGW = GoModule(
@@ -89,9 +88,23 @@ PROMETHEUS = GoModule(
     {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
     tags="remove_all_sd,enable_kubernetes_sd",  # the SDKs of every cloud triple the build
 )
+HELM = GoModule(
+    "helm",
+    "helm.sh/helm/v3",
+    {"helm": "helm.sh/helm/v3/cmd/helm"},
+    told=(
+        "helm.sh/helm/v3/internal/version.version={version}",
+        # As helm's own build does; without it `helm template` claims a cluster of version 1.20.
+        *(
+            f"helm.sh/helm/v3/pkg/{package}.k8sVersion{part}"
+            for package in ("chartutil", "lint/rules")
+            for part in ("Major=1", "Minor=37")
+        ),
+    ),
+)
 TWIN = GoModule("twin", "sigs.k8s.io/controller-runtime", {"twin": "."})
 """What the operator is measured against."""
-ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS, PROMETHEUS)
+ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS, PROMETHEUS, HELM)
 BUILT = {name: module for module in (*ALL, TWIN) for name in module.packages}
 ENVTEST = {*ETCD.packages, *KUBERNETES.packages}
 """What the folder that KUBEBUILDER_ASSETS names may hold."""

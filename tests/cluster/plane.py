@@ -37,6 +37,8 @@ CONTROLLERS = (
     "ttl-after-finished-controller",
 )
 """Without those that watch nodes: a node without a kubelet is tainted and its pods evicted."""
+USERS = ("alice", "bob")
+"""People without any right until a test gives them some."""
 
 
 class ControlPlane:
@@ -223,11 +225,13 @@ class ControlPlane:
 
     def _write_credentials(self) -> None:
         self._admin_token, self._controllers_token = (secrets.token_hex(16) for _ in range(2))
+        self._user_tokens = {user: secrets.token_hex(16) for user in USERS}
         tokens = self.folder / "tokens.csv"
         tokens.touch(mode=0o600)
         tokens.write_text(
             f"{self._admin_token},admin,admin,system:masters\n"
             f"{self._controllers_token},controllers,controllers,system:masters\n"
+            + "".join(f"{token},{user},{user}\n" for user, token in self._user_tokens.items())
         )
         self.kubeconfig = self._write_kubeconfig(
             self.folder / "admin.kubeconfig", self._admin_token
@@ -252,6 +256,10 @@ class ControlPlane:
         """The API as a ServiceAccount sees it."""
         token = self.token_for(service_account, namespace)
         return Api(self.address, self.port, self.ca_file, token)
+
+    def api_of(self, user: str) -> Api:
+        """The API as one of ``USERS`` sees it."""
+        return Api(self.address, self.port, self.ca_file, self._user_tokens[user])
 
     def kubeconfig_for(self, service_account: str, namespace: str = "default") -> Path:
         """A kubeconfig with exactly the rights of a ServiceAccount, for an hour."""

@@ -46,8 +46,7 @@ def _tenant(fixtures: dict[str, Any]) -> Tenant | None:
 @pytest.fixture(scope="session")
 def installed() -> Iterator[Installation]:
     """Tunekeeper on a node, ready."""
-    plane = node.control_plane(early=sorted(installation.CRDS.glob("*s.yaml")))
-    with plane:
+    with node.control_plane() as plane:
         joined = node.join(plane)
         sizes = installation.load_images(joined)
         yield installation.install(plane, joined, sizes)

@@ -1,22 +1,29 @@
-"""Tunekeeper installed on the node as the README says: `kubectl apply -k manifests/default`.
+"""Tunekeeper installed on the node as the README says: `helm install` with the packed chart.
 
-The images are on the node under the names in the manifests; there is no registry to pull from.
+The images are on the node under the names in the chart; there is no registry to pull from.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.api import Json
+from cluster.helm import NAMESPACE, RELEASE, archive, helm
 from cluster.node.node import Node
 from cluster.plane import ControlPlane
 from cluster.process import wait_until
 
 ROOT = Path(__file__).parents[2]
-MANIFESTS = ROOT / "manifests" / "default"
-CRDS = ROOT / "manifests" / "crd"
-NAMESPACE, DEPLOYMENT = "tunekeeper-system", "tunekeeper-controller"
+DEPLOYMENT = "tunekeeper-controller"
+LEASE = RELEASE
+POLICED = "default"
+"""A namespace whose stages get a NetworkPolicy; the plugin of the test network enforces none."""
+SETTINGS: Mapping[str, object] = {
+    "networkPolicy.enabled": True,
+    "networkPolicy.trainers.namespaces": [POLICED],
+}
 IMAGES_ENV = "TUNEKEEPER_E2E_IMAGES"
 KEEP_ENV = "TUNEKEEPER_E2E_KEEP_IMAGES"
 NAMES = ("tunekeeper", "tunekeeper-trainer")
@@ -38,6 +45,16 @@ class Installation:
         pods = [one for one in self.plane.api.get(path)["items"] if _is_running(one)]
         return pods[0]["metadata"]["name"] if pods else ""
 
+    def leader(self) -> str:
+        """Name of the pod that holds the Lease; empty while nobody does."""
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{LEASE}"
+        holder = self.plane.api.get(path)["spec"].get("holderIdentity", "")
+        return str(holder).partition("_")[0]
+
+    def delete_pod(self, name: str) -> None:
+        """As a drained node does: with its grace period."""
+        self.plane.api.delete(f"/api/v1/namespaces/{NAMESPACE}/pods/{name}")
+
     def kill_controller(self) -> str:
         """End the controller's process without a grace period; the name of its pod."""
         name = self.controller_pod()
@@ -55,11 +72,11 @@ def load_images(node: Node) -> dict[str, int]:
 
     The archives are deleted unless $TUNEKEEPER_E2E_KEEP_IMAGES is set: they are gigabytes.
     """
-    sizes = {archive.stem: archive.stat().st_size for archive in archives()}
-    for archive in archives():
-        node.runtime.load(archive)
+    sizes = {path.stem: path.stat().st_size for path in archives()}
+    for path in archives():
+        node.runtime.load(path)
         if not os.environ.get(KEEP_ENV):
-            archive.unlink()
+            path.unlink()
     return sizes
 
 
@@ -78,8 +95,10 @@ def archives() -> list[Path]:
 
 
 def install(plane: ControlPlane, node: Node, image_bytes: Mapping[str, int]) -> Installation:
-    """What the README says, and wait until the controller is available."""
-    plane.kubectl("apply", "-k", MANIFESTS)
+    """What the README says, with NetworkPolicies, and wait until the controller is available."""
+    place = ("--namespace", NAMESPACE, "--create-namespace")
+    settings = [f"--set-json={name}={json.dumps(value)}" for name, value in SETTINGS.items()]
+    helm("install", RELEASE, archive(), *place, *settings, kubeconfig=plane.kubeconfig)
     try:
         wait_until(lambda: _is_available(plane), "the controller is available", AVAILABLE_WITHIN_S)
     except TimeoutError as error:

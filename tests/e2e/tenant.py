@@ -52,6 +52,10 @@ class Tenant:
         """Merge into the spec of a job."""
         self.plane.api.patch(self._job(name), {"spec": spec})
 
+    def delete(self, name: str) -> None:
+        """A job, as a user does."""
+        self.plane.api.delete(self._job(name))
+
     def status(self, name: str) -> Status:
         """Of a job; empty before the controller saw it."""
         found = self.plane.api.get(self._job(name))

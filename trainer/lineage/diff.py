@@ -24,6 +24,9 @@ from trainer.store.base import Store
 from trainer.store.manifest import TUNED, AnswersManifest
 from trainer.store.removed import removed_by
 
+GRADER = "evaluation.grader"
+"""Fields of a spec: the program that scores, where no metric of ours does."""
+
 
 @dataclass(frozen=True)
 class Side:
@@ -81,8 +84,9 @@ def _removals(*sides: Side) -> list[str]:
 
 
 def _compared(found: Diff, a: Answered, b: Answered) -> Diff:
-    if found.a.run.metric != found.b.run.metric:
-        note = "The two runs were scored by different metrics, so answers are not compared."
+    scored = _scored_apart(found)
+    if scored:
+        note = f"The two runs were scored by different {scored}, so answers are not compared."
         return found.model_copy(update={"notes": [*found.notes, note]})
     changed = changes(a, b)
     update: dict[str, object] = {"changes": changed, "tuned": paired(a, b)}
@@ -90,6 +94,14 @@ def _compared(found: Diff, a: Answered, b: Answered) -> Diff:
         note = "The two runs were tested on different rows, so answers are not compared."
         update = {"changes": changed, "notes": [*found.notes, note]}
     return found.model_copy(update=update)
+
+
+def _scored_apart(found: Diff) -> str:
+    """What makes the scores of two runs different things; empty: nothing that is recorded."""
+    if found.a.run.metric != found.b.run.metric:
+        return "metrics"
+    graded = any(each.field.startswith(GRADER) for each in found.spec)
+    return "graders" if graded else ""
 
 
 def arm_pairs(a: HistoryRun, b: HistoryRun) -> list[ArmPair]:

@@ -29,7 +29,7 @@ class Node:
     runtime: Runtime
 
 
-def control_plane(early: tuple[Path, ...] = ()) -> ControlPlane:
+def control_plane() -> ControlPlane:
     """A control plane, not started, with the controllers that a node needs.
 
     Raises:
@@ -38,7 +38,6 @@ def control_plane(early: tuple[Path, ...] = ()) -> ControlPlane:
     folder = _enclosure() / "plane"
     controllers = (*CONTROLLERS, *NODE_CONTROLLERS)
     return ControlPlane(
-        early=early,
         folder=folder,
         controllers=controllers,
         apiserver_flags=["--kubelet-preferred-address-types=InternalIP"],  # no names here

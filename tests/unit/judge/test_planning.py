@@ -105,6 +105,18 @@ def test_where_the_interval_is_that_of_all_or_nothing_groups_so_is_the_spread():
     assert (found.moment, found.design_effect) == ((2 + 1) / 122, 4)
 
 
+@pytest.mark.parametrize(("gain", "expected"), [(0.0, 0.3), (0.2, 0.3), (0.5, 0.3), (0.7, 0.3)])
+def test_groups_of_0_and_1_keep_their_variance_as_more_items_differ(gain, expected):
+    """With the second moment kept the power at the stated effect was 73 to 79 % in groups of 3."""
+    found = Spread(0.3, design_effect=2.0, unit_items=3)
+    assert found.deviation(gain) == pytest.approx(math.sqrt(2.0 * expected))
+
+
+def test_a_gain_that_most_items_share_has_the_variance_it_cannot_be_without():
+    found = Spread(0.05, unit_items=3)
+    assert found.deviation(0.5) == pytest.approx(math.sqrt(0.5 - 0.25))
+
+
 def test_graded_scores_have_the_imagined_item_too():
     """Without it the power at the stated effect was 64 % where scores are skewed down."""
     tuned = (np.arange(100) % 5 / 10).tolist()

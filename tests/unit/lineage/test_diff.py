@@ -95,6 +95,17 @@ def test_another_test_split_is_told_and_its_answers_are_not_compared(output):
     assert "different rows" in found.notes[-1]
 
 
+def test_scores_of_different_graders_are_told_and_not_compared(output):
+    specs = {"spec one": "strict", "spec two": "kind"}
+    a, b = (
+        output.run(spec=spec, evaluation={"metric": "Grader", "grader": {"command": [program]}})
+        for spec, program in specs.items()
+    )
+    found = compared(output, a, b)
+    assert found.tuned is None
+    assert "different graders" in found.notes[-1]
+
+
 def test_an_older_releases_spec_is_said_not_to_be_recorded(output):
     a, b = output.run(recorded=False), output.run(base="base two")
     found = compared(output, a, b)

@@ -11,7 +11,7 @@ from controller.settings import OperatorSettings, env_of, read_settings
 
 ROOT = Path(__file__).parents[3]
 MANIFESTS = ROOT / "manifests"
-INSTALLED = ("crd", "rbac", "controller")
+INSTALLED = ("crd", "rbac", "controller", "admission")
 NAMESPACE = "tunekeeper-system"
 NAME = "tunekeeper-controller"
 
@@ -51,6 +51,8 @@ LISTING = (
     *INSTALLED,
     "monitoring",
     "namespaced/tenant",
+    "network",
+    "network/tenant",
     "samples",
     "samples/namespaced/ml",
     "samples/namespaced/nlp",

@@ -9,6 +9,7 @@ MANIFESTS = Path(__file__).parents[3] / "manifests"
 RBAC = MANIFESTS / "rbac"
 TENANT = MANIFESTS / "namespaced" / "tenant"
 NAME, NAMESPACE = "tunekeeper-controller", "tunekeeper-system"
+LEADER = "tunekeeper-leader-election"
 
 READ = ("get", "list", "watch")
 
@@ -63,7 +64,7 @@ def rights(role):
     ("kind", "name", "expected"),
     [
         pytest.param("ClusterRole", NAME, CONTROLLER, id="the controller in every namespace"),
-        pytest.param("Role", NAME, LEASE, id="the controller in its own namespace"),
+        pytest.param("Role", LEADER, LEASE, id="the controller in its own namespace"),
         pytest.param("ClusterRole", "tunekeeper-view", VIEW, id="who may view"),
         pytest.param("ClusterRole", "tunekeeper-edit", EDIT, id="who may edit"),
     ],
@@ -75,31 +76,34 @@ def test_a_role_gives_exactly_its_table(kind, name, expected):
 def test_there_are_no_other_roles():
     roles = {(d["kind"], d["metadata"]["name"]) for d in documents() if "rules" in d}
     names = {NAME, "tunekeeper-view", "tunekeeper-edit"}
-    assert roles == {("Role", NAME)} | {("ClusterRole", name) for name in names}
+    assert roles == {("Role", LEADER)} | {("ClusterRole", name) for name in names}
 
 
 @pytest.mark.parametrize(
-    ("binding", "role"),
+    ("binding", "role", "name"),
     [
-        pytest.param("ClusterRoleBinding", "ClusterRole", id="in every namespace"),
-        pytest.param("RoleBinding", "Role", id="in its own namespace"),
+        pytest.param("ClusterRoleBinding", "ClusterRole", NAME, id="in every namespace"),
+        pytest.param("RoleBinding", "Role", LEADER, id="in its own namespace"),
     ],
 )
-def test_only_the_controller_is_bound(binding, role):
-    document = named(binding, NAME)
+def test_only_the_controller_is_bound(binding, role, name):
+    document = named(binding, name)
     assert document["roleRef"] == {
         "apiGroup": "rbac.authorization.k8s.io",
         "kind": role,
-        "name": NAME,
+        "name": name,
     }
     account = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
     assert document["subjects"] == [account]
 
 
-@pytest.mark.parametrize("who", ["view", "edit"])
-def test_a_users_role_joins_the_built_in_one(who):
+@pytest.mark.parametrize(
+    ("who", "joined"), [("view", {"view", "edit", "admin"}), ("edit", {"edit", "admin"})]
+)
+def test_a_users_role_joins_the_built_in_ones(who, joined):
     labels = named("ClusterRole", f"tunekeeper-{who}")["metadata"]["labels"]
-    assert labels[f"rbac.authorization.k8s.io/aggregate-to-{who}"] == "true"
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+    assert {name.removeprefix(prefix) for name in labels if name.startswith(prefix)} == joined
 
 
 def test_no_right_is_a_wildcard_or_reaches_into_secrets_or_pods():

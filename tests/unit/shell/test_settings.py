@@ -43,6 +43,14 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
         pytest.param(["--log-level=loud"], {}, "debug, info, warning, error", id="level"),
         pytest.param(["--image-pull-policy=no"], {}, "IfNotPresent, Always, Never", id="policy"),
         pytest.param(["--lease-renew-s=20"], {}, "falling order", id="a leader that never ends"),
+        pytest.param(["--price-per-gpu-hour=2,50"], {}, "such as 2.50", id="price"),
+        pytest.param(["--currency=euro"], {}, "such as EUR", id="currency"),
+        pytest.param(["--train-resources=cpu: 4"], {}, "write JSON", id="resources as YAML"),
+        pytest.param(['--train-resources={"cpu": "4"}'], {}, "requests", id="no such part"),
+        pytest.param(['--train-resources={"requests": ["4"]}'], {}, "write JSON", id="a list"),
+        pytest.param(
+            ['--cpu-stage-resources={"limits": {"cpu": 0.5}}'], {}, "write JSON", id="no quantity"
+        ),
         pytest.param(["--fs-group=-1"], {}, "write 0 or more", id="negative group"),
     ],
 )

@@ -12,6 +12,8 @@ from controller.api.finetunejob import FineTuneJob
 from controller.api.status import Images
 from controller.core.actions import StartStage
 from controller.core.observed import Settings
+from controller.settings import OperatorSettings
+from controller.shell.loops import pod_settings
 from controller.shell.template import MAX_POLICY_RULES, PodSettings, job_manifest
 from trainer.contract.failures import EXIT_CODES
 from trainer.contract.request import MAX_ENV_BYTES, StageRequest, joined_request
@@ -168,6 +170,10 @@ def test_the_pull_policy_is_the_operators() -> None:
 
 
 GPU = "nvidia.com/gpu"
+THEIRS = OperatorSettings(
+    train_resources='{"requests": {"cpu": 8}, "limits": {"memory": "24Gi"}}',
+    cpu_stage_resources='{"requests": {"memory": "2Gi"}}',
+)
 ASKED = {"requests": {"cpu": 4, GPU: 9}, "limits": {"memory": "16Gi", GPU: 9}}
 
 
@@ -214,6 +220,38 @@ ASKED = {"requests": {"cpu": 4, GPU: 9}, "limits": {"memory": "16Gi", GPU: 9}}
 )
 def test_resources(stage: str, compute: dict, resources: dict) -> None:
     assert container_of(manifest(stage, compute=compute))["resources"] == resources
+
+
+@pytest.mark.parametrize(
+    ("stage", "compute", "resources"),
+    [
+        pytest.param("prepare", {"gpus": 1}, {"requests": {"memory": "2Gi"}}, id="prepare"),
+        pytest.param("judge", {"gpus": 1}, {"requests": {"memory": "2Gi"}}, id="judge"),
+        pytest.param(
+            "train",
+            {"gpus": 1},
+            {"requests": {"cpu": 8}, "limits": {"memory": "24Gi", GPU: 1}},
+            id="train",
+        ),
+        pytest.param(
+            "train",
+            {"gpus": 1, "resources": {"requests": {"cpu": "1"}}},
+            {"requests": {"cpu": "1"}, "limits": {GPU: 1}},
+            id="a job says what it wants",
+        ),
+        pytest.param(
+            "train",
+            {"gpus": 2},
+            {"requests": {"cpu": "2", "memory": "9216Mi"}, "limits": {GPU: 2}},
+            id="two GPUs need more than one figure can say",
+        ),
+    ],
+)
+def test_resources_of_the_operator_hold_where_a_job_asks_for_nothing(
+    stage: str, compute: dict, resources: dict
+) -> None:
+    made = manifest(stage, pod_settings(THEIRS), compute=compute)
+    assert container_of(made)["resources"] == resources
 
 
 PLACEMENT: dict[str, Any] = {

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Writes the wheel and the chart's archive to dist/, both at the project's version.
+#
+# On a tagged commit the tag, v<version>, has to be that version. $HELM and $UV name the programs.
+set -eu
+cd "$(dirname "$0")/.."
+
+fail() {
+  echo "charts/package.sh: $1" >&2
+  exit 2
+}
+
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
+tags=$(git tag --points-at HEAD 2> /dev/null | grep '^v[0-9]' || true)
+for tag in $tags; do
+  [ "$tag" = "v$version" ] || fail "the commit is tagged $tag, and pyproject.toml says $version"
+done
+
+mkdir -p dist
+"${UV:-uv}" build --quiet --wheel --out-dir dist \
+  --build-constraints images/build-requirements.txt --require-hashes
+# Helm tells of the links into manifests/, whose files it packs, with a line each.
+said=$("${HELM:-helm}" package charts/tunekeeper --destination dist \
+  --version "$version" --app-version "$version" 2>&1) || fail "$said"
+ls "dist/tunekeeper-$version-py3-none-any.whl" "dist/tunekeeper-$version.tgz"

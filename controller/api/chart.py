@@ -1,0 +1,423 @@
+"""The values of the Helm chart: one description and one default per value.
+
+``values.yaml``, ``values.schema.json`` and docs/chart.md of the chart are written from these types
+by ``make generate``. What is of Kubernetes' own kinds is passed on, and judged by the API server.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, create_model
+from pydantic.alias_generators import to_camel
+
+from controller.api.compute import Quantity
+from controller.settings import LOG_LEVELS, OperatorSettings
+from trainer.contract.base import LocalObjectReference, Name, Wire
+
+Object = dict[str, Any]
+Labels = dict[str, str]
+Namespace = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+Cidr = Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+/[0-9]{1,3}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+OptionalName = Annotated[str, Field(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$")]
+ImagePattern = Annotated[str, Field(pattern=r"^[^\s*]+([/:@]\*)?$", max_length=512)]
+HostPattern = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9:]([-a-z0-9.:]*[a-z0-9:])?$")]
+
+
+class Image(Wire):
+    """Where an image is."""
+
+    repository: str = Field(min_length=1, description="Its name, with the registry.")
+    tag: str = Field(default="", description="Its tag; empty: the chart's appVersion.")
+    digest: str = Field(
+        default="",
+        pattern=r"^(sha256:[0-9a-f]{64})?$",
+        description="Its digest, `sha256:...`; wins over the tag.",
+    )
+
+
+class ControllerImage(Image):
+    """The small one."""
+
+    repository: str = Field(
+        default="tunekeeper", min_length=1, description="Its name, with the registry."
+    )
+    pull_policy: Literal["IfNotPresent", "Always", "Never"] = Field(
+        default="IfNotPresent", description="Pull policy of both images, in the stages' pods too."
+    )
+
+
+class TrainerImage(Image):
+    """The one with PyTorch."""
+
+    repository: str = Field(
+        default="tunekeeper-trainer", min_length=1, description="Its name, with the registry."
+    )
+
+
+class ResourceAmounts(Wire):
+    """What a container asks for and may use."""
+
+    requests: dict[str, Quantity] = Field(default={}, description="Reserved for the container.")
+    limits: dict[str, Quantity] = Field(default={}, description="The most that it may use.")
+
+
+class Trainer(Wire):
+    """What the stages' pods get where a job says nothing."""
+
+    image: TrainerImage = Field(default_factory=TrainerImage, description="Image of train.")
+    resources: ResourceAmounts = Field(
+        default_factory=ResourceAmounts,
+        description="Resources of train for jobs with at most one GPU; the GPU itself is asked for "
+        "by the job. Empty: 1 CPU and 4 GiB are requested.",
+    )
+    cpu_stage_resources: ResourceAmounts = Field(
+        default_factory=ResourceAmounts,
+        description="Resources of prepare and judge. Empty: half a CPU and 1 GiB are requested.",
+    )
+    price_per_gpu_hour: str = Field(
+        default="",
+        pattern=r"^([0-9]{1,12}(\.[0-9]{1,12})?)?$",
+        description='Price of a GPU hour, in quotes, such as `"2.50"`; empty: no cost is shown.',
+    )
+    currency: str = Field(
+        default="EUR", pattern=r"^[A-Z]{3}$", description="Currency of that price, ISO 4217."
+    )
+
+
+class Crds(Wire):
+    """The kinds."""
+
+    enabled: bool = Field(
+        default=True, description="Install and upgrade the CRDs with the release."
+    )
+    keep: bool = Field(
+        default=True,
+        description="Leave the CRDs, and so every job, where they are when the release is "
+        "uninstalled (`helm.sh/resource-policy: keep`).",
+    )
+
+
+class PodDisruptionBudget(Wire):
+    """What a drain may take."""
+
+    enabled: bool = Field(default=True, description="Make a PodDisruptionBudget.")
+    max_unavailable: int | Annotated[str, Field(pattern=r"^[0-9]+%$")] = Field(
+        default=1, description="Replicas that a drain may take at once."
+    )
+
+
+class ServiceAccount(Wire):
+    """Whom the controller is."""
+
+    create: bool = Field(default=True, description="Make the ServiceAccount.")
+    name: OptionalName = Field(
+        default="", description="Its name; empty: the one that is made, or `default`."
+    )
+    annotations: Labels = Field(default={}, description="Annotations on it.")
+
+
+class UserRoles(Wire):
+    """What people get."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Add both kinds to the built-in roles view (read), edit and admin (write).",
+    )
+
+
+class Rbac(Wire):
+    """Rights."""
+
+    create: bool = Field(
+        default=True,
+        description="Give the controller its rights: a ClusterRole, or with `watchNamespaces` a "
+        "Role in each of them.",
+    )
+    user_roles: UserRoles = Field(default_factory=UserRoles, description="Roles of people.")
+
+
+class AdmissionPolicy(Wire):
+    """Who may name what."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Let people name only Secrets that they may `get` and ServiceAccounts that "
+        "they may `impersonate` (a ValidatingAdmissionPolicy).",
+    )
+
+
+class Egress(Wire):
+    """Addresses that may be reached."""
+
+    cidr: Cidr = Field(description="Addresses.")
+    except_: list[Cidr] = Field(
+        default=[], alias="except", description="Addresses within them that may not."
+    )
+    ports: list[Port] = Field(default=[], description="TCP ports; empty: all.")
+
+
+class TrainerPolicy(Wire):
+    """Traffic of the stages' pods."""
+
+    namespaces: list[Namespace] = Field(
+        default=[],
+        description="Namespaces that get the policy for stages' pods; empty: those of "
+        "`watchNamespaces`.",
+    )
+    egress: list[Egress] = Field(
+        default=[
+            Egress(cidr="0.0.0.0/0", except_=["169.254.0.0/16"]),
+            Egress(cidr="::/0", except_=["fe80::/10", "fd00:ec2::/32"]),
+        ],
+        description="Where object stores, hubs and forges are. As it is: everywhere but the "
+        "addresses of node metadata.",
+    )
+    extra_egress: list[Object] = Field(
+        default=[],
+        description="More NetworkPolicyEgressRules, such as one to the pods of an object store.",
+    )
+    identity_egress: list[Egress] = Field(
+        default=[
+            Egress(cidr="0.0.0.0/0", except_=["169.254.0.0/16"], ports=[443]),
+            Egress(cidr="::/0", except_=["fe80::/10", "fd00:ec2::/32"], ports=[443]),
+        ],
+        description="Where the token service of `irsa` and `azure` is: it has no address of its "
+        "own. Name your private endpoint here when `egress` is narrow.",
+    )
+
+
+class NetworkPolicy(Wire):
+    """Traffic."""
+
+    enabled: bool = Field(
+        default=False, description="Make NetworkPolicies; your network plugin must enforce them."
+    )
+    api_server: list[Egress] = Field(
+        default=[],
+        description="Where the API server is, by its endpoint's address and port; empty: every "
+        "address.",
+    )
+    dns: list[Object] = Field(
+        default=[], description="NetworkPolicyPeers that answer DNS; empty: every address, port 53."
+    )
+    metrics_from: list[Object] = Field(
+        default=[],
+        description="NetworkPolicyPeers that may scrape controller and stages; empty: all.",
+    )
+    trainers: TrainerPolicy = Field(
+        default_factory=TrainerPolicy, description="The policy for stages' pods."
+    )
+
+
+class Monitor(Wire):
+    """A monitor of the Prometheus operator."""
+
+    enabled: bool = Field(default=False, description="Make it.")
+    interval: str = Field(
+        default="15s", pattern=r"^[0-9]+(ms|s|m|h)$", description="Time between two scrapes."
+    )
+    labels: Labels = Field(default={}, description="Labels by which your Prometheus finds it.")
+
+
+class MetricsService(Wire):
+    """For Prometheus."""
+
+    enabled: bool = Field(default=True, description="Make the Service of the controller's metrics.")
+    annotations: Labels = Field(default={}, description="Annotations on it.")
+    labels: Labels = Field(default={}, description="More labels on it.")
+
+
+class PrometheusRules(Wire):
+    """Alerts."""
+
+    enabled: bool = Field(default=False, description="Make the PrometheusRule with the alerts.")
+    labels: Labels = Field(default={}, description="Labels by which your Prometheus finds it.")
+    runbook_base_url: str = Field(
+        default="docs/runbooks",
+        description="What goes before the name of an alert's page in `runbook_url`.",
+    )
+
+
+class Dashboards(Wire):
+    """Grafana."""
+
+    enabled: bool = Field(default=False, description="Make the ConfigMap with the dashboards.")
+    namespace: OptionalName = Field(
+        default="", description="Namespace of the ConfigMap; empty: the release's."
+    )
+    labels: Labels = Field(
+        default={"grafana_dashboard": "1"},
+        description="Labels by which Grafana's sidecar finds it.",
+    )
+    annotations: Labels = Field(default={}, description="Annotations, such as the folder.")
+
+
+class MonitoringValues(Wire):
+    """Metrics, alerts and dashboards."""
+
+    service: MetricsService = Field(default_factory=MetricsService, description="The Service.")
+    service_monitor: Monitor = Field(
+        default_factory=Monitor, description="ServiceMonitor of the controller."
+    )
+    pod_monitor: Monitor = Field(
+        default_factory=Monitor, description="PodMonitor of the stages' pods."
+    )
+    prometheus_rule: PrometheusRules = Field(
+        default_factory=PrometheusRules, description="PrometheusRule."
+    )
+    dashboards: Dashboards = Field(default_factory=Dashboards, description="Grafana's dashboards.")
+
+
+ELSEWHERE = {
+    "namespace": "the release's namespace",
+    "watch_namespaces": "watchNamespaces",
+    "image": "image",
+    "trainer_image": "trainer.image",
+    "image_pull_policy": "image.pullPolicy",
+    "train_resources": "trainer.resources",
+    "cpu_stage_resources": "trainer.cpuStageResources",
+    "price_per_gpu_hour": "trainer.pricePerGpuHour",
+    "currency": "trainer.currency",
+    "kubeconfig": "the pod's own",
+}
+"""Settings of the operator that have a place of their own among the values."""
+
+_BOUNDS: dict[str, Any] = {
+    "log_level": Literal[LOG_LEVELS],
+    "progress_port": Port,
+    "workers": Annotated[int, Field(ge=1)],
+    "metrics_address": Annotated[str, Field(pattern=r"^.+:[0-9]{1,5}$")],
+    "health_address": Annotated[str, Field(pattern=r"^.+:[0-9]{1,5}$")],
+    "lease_name": OptionalName,
+}
+_NUMBER = {int: Annotated[int, Field(ge=0)], float: Annotated[float, Field(ge=0)]}
+
+
+def setting_alias(name: str) -> str:
+    """The value of a setting: ``retry_base_s`` is ``retryBaseSeconds``."""
+    return to_camel(f"{name[:-2]}_seconds" if name.endswith("_s") else name)
+
+
+def _settings_model() -> type[Wire]:
+    fields: dict[str, Any] = {}
+    for name, row in OperatorSettings.__dataclass_fields__.items():
+        if name in ELSEWHERE:
+            continue
+        kind = _BOUNDS.get(name) or _NUMBER[type(row.default)]
+        text, default = row.metadata["help"], row.default
+        if name == "lease_name":
+            text, default = f"{text}; empty: that of the release", ""
+        text = f"{text[0].upper()}{text[1:]}."
+        fields[name] = (kind, Field(default=default, alias=setting_alias(name), description=text))
+    return create_model("SettingsValues", __base__=Wire, **fields)
+
+
+SettingsValues = _settings_model()
+
+
+class Values(Wire):
+    """The values of the chart."""
+
+    global_: Object = Field(default={}, alias="global", description="Of a parent chart; not used.")
+    name_override: str = Field(
+        default="", max_length=50, description="Instead of the chart's name."
+    )
+    fullname_override: str = Field(
+        default="", max_length=50, description="Instead of release and chart name in every name."
+    )
+    common_labels: Labels = Field(default={}, description="Labels on everything that is made.")
+    image: ControllerImage = Field(
+        default_factory=ControllerImage, description="Image of the controller, prepare and judge."
+    )
+    image_pull_secrets: list[LocalObjectReference] = Field(
+        default=[],
+        description="Secrets to pull the controller's image with. Stages: "
+        "`compute.imagePullSecrets` of a job, or the ServiceAccount of its pods.",
+    )
+    trainer: Trainer = Field(
+        default_factory=Trainer, description="What stages get where a job says nothing."
+    )
+    watch_namespaces: list[Namespace] = Field(
+        default=[],
+        description="Namespaces to work in, with a Role in each and no ClusterRole; they have to "
+        "be there. Empty: all namespaces.",
+    )
+    settings: SettingsValues = Field(  # type: ignore[valid-type]
+        default_factory=SettingsValues, description="Settings of the controller (docs/settings.md)."
+    )
+    crds: Crds = Field(default_factory=Crds, description="The CRDs of both kinds.")
+    replicas: int = Field(
+        default=2, ge=0, description="Controllers: one leads, the others take over."
+    )
+    pod_disruption_budget: PodDisruptionBudget = Field(
+        default_factory=PodDisruptionBudget, description="Keeps a controller through drains."
+    )
+    service_account: ServiceAccount = Field(
+        default_factory=ServiceAccount, description="ServiceAccount of the controller."
+    )
+    rbac: Rbac = Field(default_factory=Rbac, description="Rights.")
+    admission_policy: AdmissionPolicy = Field(
+        default_factory=AdmissionPolicy, description="Who may name which Secret."
+    )
+    allowed_images: list[ImagePattern] = Field(
+        default=[],
+        description="Images that `compute.image` may name: whole references, or beginnings that "
+        "end with `/*`, `:*` or `@*`. Empty: any.",
+    )
+    allowed_service_accounts: list[Name] = Field(
+        default=[],
+        description="ServiceAccounts that `compute.serviceAccountName` may name. Empty: any.",
+    )
+    allowed_hosts: list[HostPattern] = Field(
+        default=[],
+        description="Hosts that jobs and base models may name (endpoints, forges, proxies), or "
+        "`*.example.com`; `s3.amazonaws.com` stands for S3 without an endpoint, `huggingface.co` "
+        "for the Hub. Empty: any. What a pod can reach is the NetworkPolicies' matter.",
+    )
+    network_policy: NetworkPolicy = Field(
+        default_factory=NetworkPolicy, description="NetworkPolicies."
+    )
+    workload_identity: Literal["none", "irsa", "eks-pod-identity", "gke", "azure"] = Field(
+        default="none",
+        description="How the stages' pods get credentials without a Secret; opens the address that "
+        "it needs in their NetworkPolicy.",
+    )
+    metrics: MonitoringValues = Field(
+        default_factory=MonitoringValues, description="Metrics, alerts and dashboards."
+    )
+    resources: Object = Field(
+        default={"requests": {"cpu": "100m", "memory": "160Mi"}, "limits": {"memory": "512Mi"}},
+        description="Resources of a controller.",
+    )
+    pod_annotations: Labels = Field(default={}, description="Annotations on the controller's pods.")
+    pod_labels: Labels = Field(default={}, description="More labels on the controller's pods.")
+    deployment_annotations: Labels = Field(
+        default={}, description="Annotations on the controller's Deployment."
+    )
+    pod_security_context: Object = Field(
+        default={"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        description="Security context of the controller's pods; passes the restricted standard.",
+    )
+    security_context: Object = Field(
+        default={
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        description="Security context of the controller's container.",
+    )
+    node_selector: Labels = Field(
+        default={"kubernetes.io/os": "linux"}, description="Labels that the node must have."
+    )
+    tolerations: list[Object] = Field(default=[], description="Taints that are put up with.")
+    affinity: Object = Field(default={}, description="Affinity of the controller's pods.")
+    topology_spread_constraints: list[Object] = Field(
+        default=[],
+        description="Instead of the chart's own: apart by node and by zone where there is room.",
+    )
+    priority_class_name: OptionalName = Field(
+        default="", description="PriorityClass of the controller's pods."
+    )
+    extra_env: list[Object] = Field(
+        default=[], description="More environment variables of the controller, such as a proxy."
+    )

@@ -1,0 +1,53 @@
+"""`make package`: the archive at the version of the tag, or nothing."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from cluster.assets import binary
+
+ROOT = Path(__file__).parents[3]
+NOBODY = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A repository with what the script reads; a wheel is made by nothing here."""
+    for folder in ("charts", "manifests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "All")
+    return tmp_path
+
+
+def git(folder: Path, *arguments: str) -> None:
+    command = ["git", *arguments]
+    subprocess.run(command, cwd=folder, env=os.environ | NOBODY, check=True, timeout=30)  # noqa: S603 - git
+
+
+def packed(checkout: Path) -> "subprocess.CompletedProcess[str]":
+    env = os.environ | NOBODY | {"HELM": str(binary("helm")), "UV": "true"}
+    script = checkout / "charts" / "package.sh"
+    return subprocess.run(  # noqa: S603 - ours
+        [script], env=env, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize("tag", ["", "v0.1.0", "nightly"])
+def test_the_archive_has_the_version_of_the_project(checkout: Path, tag: str) -> None:
+    if tag:
+        git(checkout, "tag", tag)
+    packed(checkout)
+    assert [path.name for path in (checkout / "dist").iterdir()] == ["tunekeeper-0.1.0.tgz"]
+
+
+def test_a_tag_of_another_version_is_refused(checkout: Path) -> None:
+    git(checkout, "tag", "v0.2.0")
+    ended = packed(checkout)
+    assert ended.returncode == 2
+    assert "the commit is tagged v0.2.0, and pyproject.toml says 0.1.0" in ended.stderr
+    assert not (checkout / "dist").exists()
