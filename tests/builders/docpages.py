@@ -59,7 +59,7 @@ def code_spans(page: str) -> list[str]:
 def command_lines(program: str) -> Iterator[tuple[str, list[str]]]:
     """Where a command is written, and its arguments: in blocks for a shell, or in backticks."""
     for block in blocks("sh", "console", "text"):
-        for number, line in enumerate(block.text.splitlines(), block.line + 1):
+        for number, line in whole_lines(block):
             is_shell = block.language == "sh" or line.startswith("$ ")
             words = line.removeprefix("$ ").removeprefix(".venv/bin/")
             if is_shell and words.startswith(f"{program} "):
@@ -68,6 +68,19 @@ def command_lines(program: str) -> Iterator[tuple[str, list[str]]]:
         for span in code_spans(page):
             if span.removeprefix(".venv/bin/").startswith(f"{program} "):
                 yield f"{page} `{span}`", shlex.split(span)[1:]
+
+
+def whole_lines(block: Block) -> Iterator[tuple[int, str]]:
+    """Number and text of each line, with what a backslash continues."""
+    whole, start = "", 0
+    for number, line in enumerate(block.text.splitlines(), block.line + 1):
+        start = start if whole else number
+        whole += line
+        if not whole.endswith("\\"):
+            yield start, whole
+            whole = ""
+        else:
+            whole = whole[:-1]
 
 
 def is_shown(block: str, output: str) -> list[str]:

@@ -71,14 +71,20 @@ def test_every_subcommand_is_on_the_first_page():
     assert named >= set(get_command(app).commands)
 
 
-COMING = {"package"}  # the target is made in a branch beside this one
-
-
 def test_a_make_target_on_a_page_is_one():
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {words[0] for _, words in command_lines("make")}
-    assert named - targets - COMING == set()
+    assert named - targets == set()
     assert len(named) > 10
+
+
+def test_a_helm_command_on_a_page_is_one_of_those_that_are_run():
+    """tests/integration/chart/test_install_page.py runs the page's own."""
+    run = [words for place, words in command_lines("helm") if place.startswith("docs/install.md:")]
+    elsewhere = [words for place, words in command_lines("helm") if "install.md:" not in place]
+    written = [words for words in elsewhere if len(words) > 1]  # else it names the command only
+    assert written
+    assert [words for words in written if words not in run] == []
 
 
 SECTIONS = {
