@@ -6,7 +6,8 @@ TOOLS := .tools/uv-$(UV_VERSION)
 UV := $(TOOLS)/bin/uv
 BIN := .venv/bin
 QUICKSTART := examples/quickstart
-PROGRAMS := etcd kube-apiserver kube-controller-manager kubectl versitygw kstatus prometheus promtool helm
+PROGRAMS := etcd kube-apiserver kube-controller-manager kubectl versitygw kstatus prometheus promtool amtool \
+  actionlint helm
 NOT_NEEDED := examples/quickstart-not-needed
 BASE := $(QUICKSTART)/build/base
 
@@ -22,7 +23,7 @@ export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images package \
-  programs generate verify quickstart quickstart-not-needed quickstart-base demo-retrain soak-resume bench-progress bench-verdict bench-aa bench-memory bench-retrain \
+  programs generate verify quickstart quickstart-not-needed quickstart-base dashboard-pictures demo-retrain soak-resume bench-progress bench-verdict bench-aa bench-memory bench-retrain \
   bench-trainer bench-answers bench-basemodels bench-gpu bench-operator bench-prepare twin clean
 
 help: ## List the targets
@@ -108,6 +109,9 @@ quickstart: quickstart-base ## Fine-tune a real small model on real messages, on
 
 quickstart-not-needed: quickstart-base ## The same on data that needs no tuning
 	@$(BIN)/tunekeeper run $(NOT_NEEDED)/job.yaml
+
+dashboard-pictures: setup programs ## Draw both dashboards from a real Prometheus (needs Chromium, minutes)
+	@PYTHONPATH=.:tests $(BIN)/python docs/draw_dashboards.py docs/images
 
 demo-retrain: setup ## A base model moves: look, commit, retrain, compare, roll back (3 minutes)
 	@PYTHONPATH=tests $(BIN)/python examples/retrain/story.py

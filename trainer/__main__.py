@@ -1,6 +1,7 @@
 """``python -m trainer prepare|train|judge`` runs a stage, ``resolve|write-back`` an errand.
 
-Other words print what stages left: ``report``, ``collect``, ``history``, ``diff``, ``verify``.
+Other words print what stages left: ``report``, ``collect``, ``history``, ``diff``, ``verify``;
+``follow`` keeps a model server at what they promoted.
 
 ``train --ranks N`` is N processes of that stage, one for each GPU. The one place where a stage's
 failure is caught: it becomes an outcome and an exit code.
@@ -35,18 +36,20 @@ STAGES = {
     Stage.JUDGE: ("trainer.judge.stage", "judge"),
 }
 
+WORDS = {
+    "report": ("trainer.report.command", "print_report"),
+    "history": ("trainer.lineage.command", "print_history"),
+    "diff": ("trainer.lineage.command", "print_diff"),
+    "verify": ("trainer.lineage.command", "print_verification"),
+    "follow": ("trainer.follow.command", "follow"),
+}
+
 
 def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> int:
     """Run what the first argument names; returns the exit code."""
     match arguments:
-        case ["report", *rest]:
-            from trainer.report.command import print_report  # noqa: PLC0415 - no stage needs it
-
-            return print_report(rest)
-        case ["history" | "diff" | "verify" as name, *rest]:
-            from trainer.lineage import command  # noqa: PLC0415 - no stage needs it
-
-            return command.COMMANDS[name](rest)
+        case [name, *rest] if name in WORDS:
+            return word(name)(rest)
         case ["collect"]:
             from trainer.collect import collect  # noqa: PLC0415 - no stage needs it
 
@@ -59,9 +62,16 @@ def main(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> i
             stages = "|".join([*Stage, *Errand])
             sys.stderr.write(
                 f"usage: python -m trainer {stages} | train --ranks N | collect | "
-                "report [--html FILE] URI | history URI | diff RUN RUN | verify URI\n"
+                "report [--html FILE] URI | history URI | diff RUN RUN | verify URI | follow URI\n"
             )
             return EXIT_CODES[FailureClass.INVALID_SPEC]
+
+
+def word(name: str) -> Callable[[Sequence[str]], int]:
+    """What is no stage, imported now: no stage needs it."""
+    module, function = WORDS[name]
+    found: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module), function)
+    return found
 
 
 def are_of_stage(stage: Stage, options: Sequence[str]) -> bool:

@@ -46,6 +46,18 @@ class _Figures:
 
 
 @dataclass
+class _More:
+    """What Prometheus alone is told."""
+
+    initial_loss: float | None = None
+    tokens: int | None = None
+    step_seconds: float | None = None
+    gpu_memory_bytes: int | None = None
+    gpu_memory_peak_bytes: int | None = None
+    checkpoint_period_s: float | None = None
+
+
+@dataclass
 class ProgressTracker:
     """Collects progress from the stage's one working thread."""
 
@@ -54,9 +66,11 @@ class ProgressTracker:
     pod_uid: str = field(default_factory=lambda: os.environ.get(POD_UID_ENV, ""))
     _parts: list[_Part] = field(default_factory=list)
     _figures: _Figures = field(default_factory=_Figures)
+    _more: _More = field(default_factory=_More)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _resumed_percent: float = 0.0
     _started_s: float | None = None
+    _checkpoint_s: float | None = None
 
     def plan(self, parts: Sequence[tuple[str, str, float]]) -> None:
         """Declare the parts to come: (name, unit, estimated share of the time)."""
@@ -90,11 +104,27 @@ class ProgressTracker:
                 current.done += count
 
     def measure(self, **figures: float | None) -> None:
-        """Update figures of the snapshot, by their names in the contract."""
+        """Update figures: of the snapshot, by their names in the contract, or of ``figures``."""
         beat()
         with self._lock:
             for name, value in figures.items():
-                setattr(self._figures, name, value)
+                setattr(self._more if hasattr(self._more, name) else self._figures, name, value)
+
+    def checkpoint(self, period_s: float | None) -> None:
+        """The work so far is durable, and the next one due in a period; None: none is due now."""
+        with self._lock:
+            self._more.checkpoint_period_s = period_s
+            self._checkpoint_s = None if period_s is None else self.clock()
+
+    def checkpoint_age_s(self) -> float | None:
+        """Since the work was last durable; None while none of it needs to be."""
+        with self._lock:
+            return None if self._checkpoint_s is None else self.clock() - self._checkpoint_s
+
+    def figures(self) -> dict[str, float | None]:
+        """What is no part of the snapshot."""
+        with self._lock:
+            return dict(vars(self._more))
 
     def finish(self) -> None:
         """End the current part."""

@@ -10,32 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from trainer.contract.failures import FailureClass
 from trainer.errors import StageError
+from trainer.metrics import stage_registry
 from trainer.progress import ProgressTracker
-
-FIGURES = {
-    "progress_percent": ("percent", "Of the whole stage, by estimated work."),
-    "eta_seconds": ("eta_seconds", "Until the stage ends."),
-    "step": ("step", "Optimizer steps done."),
-    "max_steps": ("max_steps", "The last optimizer step."),
-    "train_loss_nats": ("train_loss", "Per supervised token, of the last step."),
-    "eval_loss_nats": ("eval_loss", "Per supervised token, on the validation rows."),
-    "tokens_per_second": ("tokens_per_second", "Non-padding tokens, while it trains."),
-    "mfu_ratio": ("mfu", "Model FLOPs utilisation: of the GPU's dense BF16 peak."),
-    "learning_rate": ("learning_rate", "Of the last optimizer step."),
-    "gradient_norm": ("gradient_norm", "Of that step, before clipping."),
-}
-"""Metric -> field of the progress, and what it says; which job it is stands on the pod."""
 
 
 @contextmanager
 def serve_progress(tracker: ProgressTracker, address: str) -> Iterator[None]:
     """Serve while the body runs."""
     listener = open_listener(address)
-    handler = type("Handler", (_Handler,), {"tracker": tracker})
+    served = {"tracker": tracker, "registry": stage_registry(tracker)}
+    handler = type("Handler", (_Handler,), served)
     server = ThreadingHTTPServer(listener.getsockname()[:2], handler, bind_and_activate=False)
     server.socket.close()
     server.socket = listener
@@ -75,26 +63,16 @@ def port_number(text: str) -> int:
     return port
 
 
-def metrics_text(tracker: ProgressTracker) -> bytes:
-    """The snapshot in Prometheus' text format."""
-    now = tracker.snapshot()
-    registry = CollectorRegistry()
-    for name, (field, text) in FIGURES.items():
-        value = getattr(now, field)
-        if value is not None:
-            Gauge(f"tunekeeper_trainer_{name}", text, registry=registry).set(value)
-    return generate_latest(registry)
-
-
 class _Handler(BaseHTTPRequestHandler):
     tracker: ProgressTracker
+    registry: CollectorRegistry
 
     def do_GET(self) -> None:
         if self.path == "/progress":
             body = self.tracker.snapshot().model_dump_json().encode()
             self._answer(200, "application/json", body)
         elif self.path == "/metrics":
-            self._answer(200, "text/plain; version=0.0.4", metrics_text(self.tracker))
+            self._answer(200, "text/plain; version=0.0.4", generate_latest(self.registry))
         else:
             self._answer(404, "text/plain", b"only /progress and /metrics\n")
 

@@ -42,11 +42,15 @@ class Standstill:
         """How long that may be now."""
         return max(self.stall_s, self.pulse.patience_s)
 
-    def is_stalled(self, now_s: float) -> bool:
-        """Whether it has been for too long."""
+    def silent_s(self, now_s: float) -> float:
+        """How long it has been, as far as the looks so far can tell."""
         if self.pulse.count != self._count:
             self._count, self._since_s = self.pulse.count, now_s
-        return now_s - self._since_s >= self.limit_s
+        return now_s - self._since_s
+
+    def is_stalled(self, now_s: float) -> bool:
+        """Whether it has been for too long."""
+        return self.silent_s(now_s) >= self.limit_s
 
 
 def stall_seconds(request: StageRequest) -> float:

@@ -7,15 +7,18 @@ half of an update. Label ``finetunejob``, since ``job`` is Prometheus' own.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from controller.api.conditions import ConditionType
 from controller.api.finetunejob import FineTuneJob
+from controller.api.reasons import Reason
 from controller.api.status import FineTuneJobStatus
 from controller.core.conditions import State, find
 from controller.kube.objects import Key
+from trainer.contract.spec import ArmName
 
 JOB = ("namespace", "finetunejob")
 
@@ -30,15 +33,28 @@ class Family:
 
 FAMILIES: Mapping[str, Family] = {
     "phase": Family("1: the job is in this phase.", "phase"),
+    "reason": Family("1: why it is in that phase.", "reason"),
+    "run_start_timestamp_seconds": Family("When the newest run began."),
+    "run_end_timestamp_seconds": Family("When the newest run ended."),
+    "progress_timestamp_seconds": Family("When the stage under way was last heard."),
     "progress_percent": Family("Of the stage under way, by estimated work."),
     "train_loss": Family("Nats per supervised token, while it trains."),
     "eval_loss": Family("Nats per supervised token on the validation rows, while it trains."),
     "tokens_per_second": Family("Non-padding tokens, while it trains."),
     "eta_seconds": Family("Until the stage under way ends."),
     "score": Family("Mean score on the frozen test split, 0 to 1.", "arm"),
+    "score_low": Family("Lower limit of the score's interval.", "arm"),
+    "score_high": Family("Upper limit of the score's interval.", "arm"),
     "delta": Family("Tuned minus the hardest competitor that gates: estimate, low, high.", "bound"),
     "verdict": Family("1: what the newest judgement said.", "verdict"),
-    "gpu_seconds": Family("GPU time of all attempts."),
+    "best_eval_loss": Family("Nats per token on the validation rows, of the adapter judged."),
+    "final_train_loss": Family("Nats per token on training rows, of the adapter judged."),
+    "forgetting_nats": Family("By how much general text costs more than before the training."),
+    "run_tokens_per_second": Family("Non-padding tokens in training, of the newest run."),
+    "gpu_seconds": Family("GPU time of the newest run, all attempts."),
+    "wasted_gpu_seconds": Family("GPU time of the newest run in attempts that failed."),
+    "cost": Family("Of the newest run, at spec.budget.pricePerGpuHour.", "currency"),
+    "base_model_info": Family("1: the BaseModel that the newest run is on.", "basemodel"),
     "promoted_sequence": Family("How often the adapter in use was changed."),
     "promoted": Family("1: what the spec asks to be in use is; 0: it is not, and why.", "reason"),
     "base_model_behind": Family("1: its base model has a newer revision than its run."),
@@ -55,6 +71,11 @@ PHASES: Mapping[str, tuple[Sample, ...]] = {
     for here in State
 }
 """The same six samples for every job of a phase, not six of its own."""
+
+ARMS = frozenset({*get_args(ArmName), "Tuned", "Promoted"})
+"""What a pod tells of others is not passed on: a label's values must be few."""
+NO_GPU: Sample = ("gpu_seconds", "", 0.0)
+WHY: Mapping[str, Sample] = {reason.value: ("reason", reason.value, 1.0) for reason in Reason}
 
 
 class Fleet(Collector):
@@ -112,11 +133,28 @@ def phases(known: Mapping[Key, str]) -> GaugeMetricFamily:
 def samples(status: FineTuneJobStatus) -> Iterator[Sample]:
     """What one status says."""
     yield from PHASES.get(status.phase, NO_PHASE)
+    finished = find(status.conditions, ConditionType.FINISHED)
+    if finished is not None:
+        yield WHY[finished.reason.value]
+    yield from of_run(status)
     yield from of_progress(status)
     yield from of_evaluation(status)
-    yield "gpu_seconds", "", status.cost.gpu_seconds if status.cost else 0.0
+    yield from of_cost(status)
     yield from of_base_model(status)
     yield from of_promotion(status)
+
+
+def of_run(status: FineTuneJobStatus) -> Iterator[Sample]:
+    """When the newest run began and ended, and on which BaseModel it is."""
+    run = status.run
+    if run is None:
+        return
+    times = {"run_start": run.start_time, "run_end": run.end_time}
+    for name, time in times.items():
+        if time is not None:
+            yield f"{name}_timestamp_seconds", "", time.timestamp()
+    if run.base_model is not None and run.base_model.name:
+        yield "base_model_info", run.base_model.name, 1.0
 
 
 def of_progress(status: FineTuneJobStatus) -> Iterator[Sample]:
@@ -125,6 +163,8 @@ def of_progress(status: FineTuneJobStatus) -> Iterator[Sample]:
     if progress is None:
         return
     yield "progress_percent", "", float(progress.percent)
+    if progress.update_time is not None:
+        yield "progress_timestamp_seconds", "", progress.update_time.timestamp()
     figures = {
         "train_loss": progress.train_loss,
         "eval_loss": progress.eval_loss,
@@ -139,11 +179,33 @@ def of_evaluation(status: FineTuneJobStatus) -> Iterator[Sample]:
     judged = status.evaluation
     if judged is None:
         return
-    for arm in judged.arms:
+    for arm in (each for each in judged.arms if each.name in ARMS):
         yield "score", arm.name, arm.score
+        yield "score_low", arm.name, arm.ci_low
+        yield "score_high", arm.name, arm.ci_high
     bounds = {"estimate": judged.delta, "low": judged.ci_low, "high": judged.ci_high}
     yield from known_samples(("delta", bound, value) for bound, value in bounds.items())
     yield "verdict", judged.verdict.value, 1.0
+    fitted, forgotten = judged.overfitting, judged.forgetting
+    figures = {
+        "best_eval_loss": fitted.best_validation_loss if fitted else None,
+        "final_train_loss": fitted.train_loss if fitted else None,
+        "forgetting_nats": forgotten.increase if forgotten else None,
+    }
+    yield from known_samples((name, "", value) for name, value in figures.items())
+
+
+def of_cost(status: FineTuneJobStatus) -> Iterator[Sample]:
+    """What the newest run took; money where there is a price."""
+    cost = status.cost
+    if cost is None:
+        yield NO_GPU
+        return
+    yield "gpu_seconds", "", cost.gpu_seconds
+    yield "wasted_gpu_seconds", "", cost.wasted_gpu_seconds
+    yield from known_samples((("run_tokens_per_second", "", cost.tokens_per_second),))
+    if cost.amount is not None:
+        yield "cost", cost.currency, float(cost.amount)
 
 
 def of_base_model(status: FineTuneJobStatus) -> Iterator[Sample]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.operated import operated
+from builders.operated import Desk, operated
 from builders.releases import (
     BASE,
     JOB,
@@ -65,6 +65,8 @@ class Circle:
     objects: Objects
     logs: Callable[[], str] = str
     """Of whoever works there."""
+    desk: Desk | None = None
+    """The operator, where it is a process of the test."""
 
     # Objects
 
@@ -270,15 +272,18 @@ def git_secrets() -> dict[str, dict[str, str]]:
 
 
 @contextmanager
-def opened(plane: ControlPlane, namespace: str, folder: Path) -> Iterator[Circle]:
+def opened(plane: ControlPlane, namespace: str, folder: Path, **settings: str) -> Iterator[Circle]:
     """Operator, a node that runs pods, Git server and object store, with all four Secrets."""
     node = RunningKubelet(plane.api, namespace, folder=folder / "pods")
     git = GitServer(folder / "git")
     try:
-        with s3_server(folder / "s3") as s3, operated(plane, namespace, node=node) as desk:
+        with (
+            s3_server(folder / "s3") as s3,
+            operated(plane, namespace, node=node, **settings) as desk,
+        ):
             objects = filled(s3, "127.0.0.1")
             places = (*repositories(git, folder, namespace), objects)
-            circle = Circle(plane, namespace, *places, logs=lambda: desk.log() + node.logs())
+            circle = Circle(plane, namespace, *places, lambda: desk.log() + node.logs(), desk)
             for name, values in {**objects.secrets(), **git_secrets()}.items():
                 circle.add_secret(name, values)
             yield circle

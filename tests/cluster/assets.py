@@ -102,9 +102,19 @@ HELM = GoModule(
         ),
     ),
 )
+ALERTMANAGER = GoModule(
+    "alertmanager",
+    "github.com/prometheus/alertmanager",
+    {"amtool": "github.com/prometheus/alertmanager/cmd/amtool"},
+)
+ACTIONLINT = GoModule(
+    "actionlint",
+    "github.com/rhysd/actionlint",
+    {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
+)
 TWIN = GoModule("twin", "sigs.k8s.io/controller-runtime", {"twin": "."})
 """What the operator is measured against."""
-ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS, PROMETHEUS, HELM)
+ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS, PROMETHEUS, HELM, ALERTMANAGER, ACTIONLINT)
 BUILT = {name: module for module in (*ALL, TWIN) for name in module.packages}
 ENVTEST = {*ETCD.packages, *KUBERNETES.packages}
 """What the folder that KUBEBUILDER_ASSETS names may hold."""

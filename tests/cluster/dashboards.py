@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+GRAFANAS = {"run": ".*", "__rate_interval": "10s", "__interval": "30s"}
+"""What Grafana puts in for scrapes of each second, and for the choice All of a variable."""
 LABEL_VALUES = re.compile(r"^label_values\((?P<selector>.+), (?P<label>\w+)\)$")
 
 
@@ -16,6 +18,8 @@ class Query:
 
     panel: str
     expression: str
+    legend: str = ""
+    ref: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,10 @@ def queries_of_row(dashboard: Mapping[str, Any], title: str) -> Iterator[Query]:
 
 def _asked(panel: Mapping[str, Any]) -> Iterator[Query]:
     for target in panel.get("targets", ()):
-        yield Query(panel["title"], target["expr"])
+        yield Query(panel["title"], target["expr"], target["legendFormat"], target["refId"])
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """The text with Grafana's variables put in, as Grafana does."""
-    return re.sub(r"\$(\w+)", lambda found: values.get(found[1], found[0]), text)
+    """The text with Grafana's variables put in, as Grafana does; the $1 of a rule stays."""
+    known = {**GRAFANAS, **values}
+    return re.sub(r"\$(\w+)", lambda found: known.get(found[1], found[0]), text)

@@ -45,6 +45,18 @@ class Prometheus:
         result: list[Any] = self._get("query", query=expression)["result"]
         return result
 
+    def query_range(
+        self, expression: str, start_s: float, end_s: float, step_s: float = 1.0
+    ) -> list[Any]:
+        """The matrix between two times."""
+        span = {"start": f"{start_s:.3f}", "end": f"{end_s:.3f}", "step": f"{step_s:g}"}
+        result: list[Any] = self._get("query_range", query=expression, **span)["result"]
+        return result
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Every rule, with its health and what it last failed by."""
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
+
     def series(self, selector: str) -> list[dict[str, str]]:
         """Label sets of the series that match."""
         return list(self._get("series", **{"match[]": selector}))
@@ -83,12 +95,23 @@ def scrape_job(monitor: Document, access: ApiAccess) -> dict[str, Any]:
         **({"namespaces": {"names": names}} if names else {}),
     }
     return {
+        **limits(spec),
         "job_name": monitor["metadata"]["name"],
         "metrics_path": endpoint.get("path", "/metrics"),
         "honor_labels": endpoint.get("honorLabels", False),
         "kubernetes_sd_configs": [discovery],
         "relabel_configs": [*kept(spec, endpoint, is_pods=is_pods), *relabelled(endpoint)],
     }
+
+
+def limits(spec: Document) -> dict[str, int]:
+    """What a target may not exceed."""
+    names = {
+        "sampleLimit": "sample_limit",
+        "labelLimit": "label_limit",
+        "labelValueLengthLimit": "label_value_length_limit",
+    }
+    return {ours: spec[theirs] for theirs, ours in names.items() if theirs in spec}
 
 
 def tls(access: ApiAccess) -> dict[str, Any]:
@@ -131,12 +154,14 @@ def relabelled(endpoint: Document) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def running(config: Document) -> Iterator[Prometheus]:
-    """A Prometheus on a free loopback port; ended with the block."""
+def running(config: Document, groups: Sequence[Document] = ()) -> Iterator[Prometheus]:
+    """A Prometheus on a free loopback port, with these groups of rules; ended with the block."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="tunekeeper-prometheus-") as folder:
-        path = Path(folder) / "prometheus.yml"
-        path.write_text(yaml.safe_dump(dict(config)), encoding="utf-8")
+        path, rules = Path(folder) / "prometheus.yml", Path(folder) / "rules.yaml"
+        rules.write_text(yaml.safe_dump({"groups": list(groups)}), encoding="utf-8")
+        document = {**config, "rule_files": [str(rules)]}
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
         path.chmod(0o600)
         with (Path(folder) / "log").open("wb") as log:
             process = subprocess.Popen(command(path, folder, port), stdout=log, stderr=log)  # noqa: S603

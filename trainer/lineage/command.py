@@ -133,6 +133,3 @@ def _write(path: Path, page: str) -> None:
     except OSError as error:
         message = f"--html {path}: {error.strerror}; choose a file that can be written"
         raise StageError(FailureClass.INVALID_SPEC, message) from error
-
-
-COMMANDS = {"history": print_history, "diff": print_diff, "verify": print_verification}

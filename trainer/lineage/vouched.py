@@ -11,7 +11,7 @@ from trainer.lineage.record import RunRecord, parsed, read_manifests
 from trainer.store import layout
 from trainer.store.base import Store
 from trainer.store.checked import digest_names
-from trainer.store.manifest import BaseBinding, EvaluationManifest, Lineage
+from trainer.store.manifest import ADAPTER_FILES, BaseBinding, EvaluationManifest, Lineage
 from trainer.store.pointerfile import PointerFile
 from trainer.store.removed import removed_by
 
@@ -81,7 +81,7 @@ def _trained(store: Store, found: Vouched) -> None:
     for earlier in manifest.earlier:
         found.promise(earlier.files, "manifest.json")
     folder = f"e{manifest.epoch}/adapter/"
-    names = {f"{folder}{name}" for name in ADAPTER} & manifest.files.keys()
+    names = {f"{folder}{name}" for name in ADAPTER_FILES} & manifest.files.keys()
     adapter = {name.removeprefix(folder): manifest.files[name] for name in names}
     if digest_names(adapter) != manifest.adapter_digest:
         message = "its adapterDigest is not that of the adapter's files that it names"
@@ -94,10 +94,6 @@ def _trained(store: Store, found: Vouched) -> None:
         found.fault("manifest.json", Fault.MISMATCH, "is the manifest of another run")
     if manifest.lineage is not None:
         _check_id(found, "manifest.json", manifest.lineage, manifest.base.content_digest)
-
-
-ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "base.json")
-"""What the adapter's digest covers."""
 
 
 def _check_id(found: Vouched, name: str, lineage: Lineage, base_digest: str) -> None:

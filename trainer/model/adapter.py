@@ -19,12 +19,9 @@ from trainer.contract.failures import FailureClass
 from trainer.contract.spec import Lora
 from trainer.errors import StageError
 from trainer.model.targets import has_transposed_layers, resolve_targets
-from trainer.store.manifest import BaseBinding
+from trainer.store.manifest import ADAPTER_FILES, BaseBinding
 
-WEIGHTS = "adapter_model.safetensors"
-CONFIG = "adapter_config.json"
-BINDING = "base.json"
-FILES = (CONFIG, WEIGHTS, BINDING)
+CONFIG, WEIGHTS, BINDING = FILES = ADAPTER_FILES
 
 
 def attach(model: PreTrainedModel, lora: Lora, seed: int) -> PeftModel:

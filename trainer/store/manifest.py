@@ -12,6 +12,9 @@ from trainer.contract.verdict import OverfittingResult
 TUNED = "Tuned"
 """Name of the tuned model's arm."""
 
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "base.json")
+"""What an adapter is, and what its digest covers."""
+
 
 class BaseBinding(Wire):
     """Which base model an adapter belongs to; also stored beside the adapter as base.json."""

@@ -5,15 +5,19 @@ a shared prefix counts in every row, and a recomputation would not count. Adapte
 they are a few percent.
 """
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import cast
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from trainer.contract.failures import FailureClass
+from trainer.errors import StageError
 from trainer.model.load import output_layer
 from trainer.train.documents import Document
 
@@ -56,6 +60,10 @@ PEAK_FLOPS: tuple[tuple[str, float], ...] = (
 From NVIDIA's data sheets of each product (those that list sparsity only are halved). T4 and V100
 have no BF16: theirs is FP16. The first entry whose words are all in the name counts.
 """
+
+
+PEAK_ENV = "DEVICE_PEAK_FLOPS"
+"""The peak of a device that the table does not know, as ``spec.compute.env`` tells it."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +130,38 @@ def peak_flops(device_name: str) -> float | None:
     return None
 
 
+def told_peak(environ: Mapping[str, str]) -> float | None:
+    """Of a device, from the environment; None where nothing is told.
+
+    Raises:
+        StageError: what is told is no positive number.
+    """
+    text = environ.get(PEAK_ENV, "")
+    if not text:
+        return None
+    try:
+        peak = float(text)
+    except ValueError:
+        peak = 0.0
+    if not 0 < peak < inf:
+        message = f"spec.compute.env: {PEAK_ENV} is {text!r}; it is a device's FLOP/s, as 989e12"
+        raise StageError(FailureClass.INVALID_SPEC, message)
+    return peak
+
+
 def full_speed(
-    model: PreTrainedModel, documents: Sequence[Document], *, devices: int
+    model: PreTrainedModel,
+    documents: Sequence[Document],
+    *,
+    devices: int,
+    environ: Mapping[str, str] = os.environ,
 ) -> float | None:
-    """Tokens per second at the devices' peak; None where that is not known."""
-    peak = peak_flops(device_name(model.device))
+    """Tokens per second at the devices' peak; None where that is not known.
+
+    Raises:
+        StageError: see ``told_peak``.
+    """
+    peak = told_peak(environ) or peak_flops(device_name(model.device))
     shape = shape_of(model)
     if peak is None or shape is None or not documents:
         return None

@@ -188,12 +188,12 @@ class Training:
         rate = self.settings.learning_rate
         vocabulary = base_of(self.model).config.get_text_config().vocab_size
         for point, (loss, norm) in arrived:
+            self.train_loss, self.gradient_norm = loss, norm
+            self.learning_rate = point.learning_rate
             found = after_step(
                 self.state, point.step, loss, norm, vocabulary=vocabulary, learning_rate=rate
             )
             self._update(**found)
-            self.train_loss, self.gradient_norm = loss, norm
-            self.learning_rate = point.learning_rate
             self._record(point.model_copy(update={"train_loss": loss}))
 
     def _learning_rate(self) -> float:

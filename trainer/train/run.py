@@ -153,7 +153,7 @@ class _Attempt:
     def __post_init__(self) -> None:
         self.saved_step, self.saved_at = self.training.state.step, self.clock()
         self.is_saved = False
-        self.longest_s = 0.0
+        self.longest_s = self.step_s = 0.0
         training = self.training
         self.full_speed = full_speed(
             base_of(training.model), training.train.documents, devices=training.ranks.world
@@ -163,16 +163,19 @@ class _Attempt:
         """To the end, or to the limit; an error says up to which step the work is safe."""
         try:
             self.progress.start(ACTIVITY, len(self.training.steps), done=self.training.state.step)
+            self.progress.checkpoint(self.training.settings.checkpoint_period_s)
             if self.training.state.step:  # known before the first step of this attempt is done
                 self._show()
             partial = self._follow()
         except DivergedError as error:
+            self._show()  # the number that is none, for who scrapes it now
             self._keep_good(error)
             raise
         except StageError as error:
             error.checkpoint_step = self.saved_step
             raise
         self.progress.finish()
+        self.progress.checkpoint(None)
         return partial
 
     def _follow(self) -> PartialTraining | None:
@@ -208,11 +211,16 @@ class _Attempt:
             self.training.evaluate()
         else:
             beat(ACTIVITY)
-            self.training.step()
-            self.progress.advance()
+            self._step()
         self._show()
         self._save_when_due()
         self.longest_s = max(self.longest_s, self.clock() - started_s)
+
+    def _step(self) -> None:
+        before_s = self.training.state.step_seconds
+        self.training.step()
+        self.step_s = self.training.state.step_seconds - before_s
+        self.progress.advance()
 
     def _keep_good(self, error: DivergedError) -> None:
         """Leave no checkpoint that may hold what went wrong, and say which one there is."""
@@ -271,10 +279,12 @@ class _Attempt:
         self.io.check_claim()
         write_checkpoint(self.io.store, self.io.run_id, self.io.epoch, self.training.freeze())
         self.saved_step, self.saved_at = self.training.state.step, self.clock()
+        self.progress.checkpoint(self.training.settings.checkpoint_period_s)
         self.is_saved = True
 
     def _show(self) -> None:
         state = self.training.state
+        held, most = gpu_memory_bytes()
         self.progress.measure(
             step=state.step,
             max_steps=len(self.training.steps),
@@ -284,6 +294,11 @@ class _Attempt:
             mfu=utilisation(_tokens_per_second(self.training), self.full_speed),
             learning_rate=self.training.learning_rate,
             gradient_norm=self.training.gradient_norm,
+            initial_loss=state.first_loss,
+            tokens=state.trained_tokens,
+            step_seconds=self.step_s or None,
+            gpu_memory_bytes=held,
+            gpu_memory_peak_bytes=most,
         )
 
 
@@ -344,3 +359,10 @@ def peak_memory_bytes() -> int:
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def gpu_memory_bytes() -> tuple[int, int]:
+    """What this rank's process holds of its GPU, and the most that was in use; 0 on a CPU."""
+    if not torch.cuda.is_available():
+        return 0, 0
+    return torch.cuda.memory_reserved(), torch.cuda.max_memory_allocated()

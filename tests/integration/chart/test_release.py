@@ -77,7 +77,8 @@ def cluster() -> Iterator[ControlPlane]:
     """An empty one, with the kinds of the Prometheus operator; the others' has rights already."""
     with ControlPlane() as plane:
         for name in (NAMESPACE, *TEAMS):
-            labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+            modes = ("enforce", "warn")  # the second speaks of a Deployment's pods too
+            labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in modes}
             body = {"metadata": {"name": name, "labels": labels}}
             plane.api.post("/api/v1/namespaces", body)
         for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule"):
@@ -112,6 +113,12 @@ class Release:
         self._file.write_text(yaml.safe_dump(values))
         given = ("--reset-values", "-f", self._file)
         return self.helm("upgrade", "--install", RELEASE, chart, *given)
+
+    def notes(self, **values: Any) -> str:
+        """What an install would say."""
+        self._file.write_text(yaml.safe_dump(values))
+        dry = ("install", RELEASE, archive(), "--dry-run=client", "-f", self._file)
+        return self.helm(*dry).partition("NOTES:\n")[2]
 
     def remove(self) -> str:
         return self.helm("uninstall", RELEASE)
@@ -229,6 +236,31 @@ def owned(plane: ControlPlane) -> list[str]:
     label = "app.kubernetes.io/instance=tunekeeper,app.kubernetes.io/managed-by=Helm"
     said = plane.kubectl("get", ",".join(sorted(kinds)), "-A", "-l", label, "-o", "name")
     return said.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        pytest.param(
+            {}, "The images have no registry in their names (tunekeeper:0.1.0)", id="name"
+        ),
+        pytest.param(
+            {"networkPolicy": {"enabled": True}},
+            "No NetworkPolicy was made for the stages' pods",
+            id="no namespace for a policy",
+        ),
+        pytest.param({"crds": {"keep": False}}, "EVERY FineTuneJob and BaseModel", id="CRDs go"),
+        pytest.param({"crds": {"enabled": False}}, "by other means", id="CRDs of others"),
+    ],
+)
+def test_the_notes_warn(release: Release, values: Json, said: str) -> None:
+    assert said in release.notes(**values)
+
+
+def test_the_notes_of_a_full_release_warn_of_nothing(release: Release) -> None:
+    notes = release.notes(**FULL)
+    assert "helm test tunekeeper -n tunekeeper-system" in notes
+    assert len(notes.strip().splitlines()) == 5
 
 
 def test_a_bad_value_stops_an_install_before_anything_is_made(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cluster.helm import NAMESPACE, RELEASE, HelmFailed, Rendered, archive, helm, render
+from cluster.helm import NAMESPACE, Rendered, render
 
 from controller.api.chart import ELSEWHERE, setting_alias
 from controller.settings import OperatorSettings, read_settings
@@ -33,30 +33,6 @@ def kinds(made: Rendered) -> set[str]:
 def annotations(made: Rendered, kind: str) -> dict[str, str]:
     return dict(made.one(kind)["metadata"].get("annotations", {}))
 
-
-def peers(made: Rendered) -> set[tuple[str, int | str | None]]:
-    """CIDR and port of each way out that the stages' pods have by address."""
-    policy = next(p for p in made.of("NetworkPolicy") if p["metadata"]["namespace"] == "ml")
-    return {
-        (to["ipBlock"]["cidr"], port.get("port"))
-        for rule in policy["spec"]["egress"]
-        for to in rule.get("to", ())
-        if "ipBlock" in to
-        for port in rule.get("ports", [{}])
-    }
-
-
-NARROW = {
-    "networkPolicy": {
-        "enabled": True,
-        "trainers": {
-            "namespaces": ["ml"],
-            "egress": [{"cidr": "10.1.0.0/16", "ports": [9000]}],
-            "identityEgress": [{"cidr": "10.2.0.1/32", "ports": [443]}],
-        },
-    }
-}
-STORE, TOKENS = ("10.1.0.0/16", 9000), ("10.2.0.1/32", 443)
 
 Look = Callable[[Rendered], object]
 TABLE: list[tuple[str, dict[str, Any], Look, object]] = [
@@ -293,144 +269,7 @@ TABLE: list[tuple[str, dict[str, Any], Look, object]] = [
         ),
         ("tk-controller", "tk", {"tk"}),
     ),
-    (
-        "no NetworkPolicy unless asked for",
-        {},
-        lambda made: made.of("NetworkPolicy"),
-        [],
-    ),
-    (
-        "a NetworkPolicy for the controller, and for stages in each watched namespace",
-        {"networkPolicy": {"enabled": True}, "watchNamespaces": ["ml", "nlp"]},
-        lambda made: {
-            (one["metadata"]["namespace"], one["metadata"]["name"])
-            for one in made.of("NetworkPolicy")
-        },
-        {
-            (NAMESPACE, "tunekeeper-controller"),
-            ("ml", "tunekeeper-stages"),
-            ("nlp", "tunekeeper-stages"),
-        },
-    ),
-    (
-        "the API server by address",
-        {
-            "networkPolicy": {
-                "enabled": True,
-                "apiServer": [{"cidr": "10.0.0.1/32", "ports": [6443]}],
-            }
-        },
-        lambda made: made.one("NetworkPolicy")["spec"]["egress"][-1],
-        {
-            "to": [{"ipBlock": {"cidr": "10.0.0.1/32"}}],
-            "ports": [{"protocol": "TCP", "port": 6443}],
-        },
-    ),
-    (
-        "DNS by peer",
-        {"networkPolicy": {"enabled": True, "dns": [{"namespaceSelector": {}}]}},
-        lambda made: made.one("NetworkPolicy")["spec"]["egress"][0]["to"],
-        [{"namespaceSelector": {}}],
-    ),
-    (
-        "who may scrape, and helm's test",
-        {"networkPolicy": {"enabled": True, "metricsFrom": [{"namespaceSelector": {}}]}},
-        lambda made: [
-            peer.get("podSelector", {}).get("matchLabels", {}).get("app.kubernetes.io/component")
-            for peer in made.one("NetworkPolicy")["spec"]["ingress"][1]["from"]
-        ],
-        [None, "test"],
-    ),
-    (
-        "egress of the stages by CIDR",
-        NARROW,
-        peers,
-        {STORE},
-    ),
-    *(
-        (
-            f"workload identity {way}",
-            {**NARROW, "workloadIdentity": way},
-            peers,
-            {STORE, *opened},
-        )
-        for way, opened in {
-            "none": (),
-            "irsa": (TOKENS,),
-            "azure": (TOKENS,),
-            "eks-pod-identity": (("169.254.170.23/32", 80), ("fd00:ec2::23/128", 80)),
-            "gke": (("169.254.169.252/32", 988), ("169.254.169.254/32", 80)),
-        }.items()
-    ),
-    (
-        "no monitoring but the Service unless asked for",
-        {},
-        lambda made: sorted(kinds(made) & {"Service", "ConfigMap", *KINDS_OF_MONITORING}),
-        ["Service"],
-    ),
-    (
-        "monitors, alerts and dashboards",
-        {"metrics": ALL_MONITORING},
-        lambda made: sorted(kinds(made) & {"ConfigMap", "ServiceMonitor", *KINDS_OF_MONITORING}),
-        ["ConfigMap", "PodMonitor", "PrometheusRule", "ServiceMonitor"],
-    ),
-    (
-        "labels by which they are found, and the interval",
-        {
-            "metrics": {
-                "serviceMonitor": {"enabled": True, "labels": {"release": "p"}, "interval": "1m"},
-                "podMonitor": {"enabled": True, "labels": {"release": "p"}, "interval": "2m"},
-                "prometheusRule": {"enabled": True, "labels": {"release": "p"}},
-                "dashboards": {"enabled": True, "labels": {"grafana_dashboard": "yes"}},
-            }
-        },
-        lambda made: (
-            {made.one(kind)["metadata"]["labels"]["release"] for kind in KINDS_OF_MONITORING},
-            made.one("ServiceMonitor")["spec"]["endpoints"][0]["interval"],
-            made.one("PodMonitor")["spec"]["podMetricsEndpoints"][0]["interval"],
-            made.one("ConfigMap")["metadata"]["labels"]["grafana_dashboard"],
-        ),
-        ({"p"}, "1m", "2m", "yes"),
-    ),
-    (
-        "where the runbooks are",
-        {
-            "metrics": {
-                "prometheusRule": {"enabled": True, "runbookBaseUrl": "https://w.example/books/"}
-            }
-        },
-        lambda made: {
-            rule["annotations"]["runbook_url"] == f"https://w.example/books/{rule['alert']}.md"
-            for group in made.one("PrometheusRule")["spec"]["groups"]
-            for rule in group["rules"]
-        },
-        {True},
-    ),
-    (
-        "only the watched namespaces' pods are scraped",
-        {"watchNamespaces": ["ml"], "metrics": {"podMonitor": {"enabled": True}}},
-        lambda made: made.one("PodMonitor")["spec"]["namespaceSelector"],
-        {"matchNames": ["ml"]},
-    ),
-    (
-        "policies of the cluster hold in the watched namespaces only",
-        {"watchNamespaces": ["ml"], "allowedHosts": ["s3.example.com"]},
-        lambda made: {
-            tuple(
-                one["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"][0]["values"]
-            )
-            for one in made.of("ValidatingAdmissionPolicyBinding")
-        },
-        {("ml",)},
-    ),
-    (
-        "no policy that nobody asked for",
-        {"admissionPolicy": {"enabled": False}},
-        lambda made: made.of("ValidatingAdmissionPolicy"),
-        [],
-    ),
 ]
-KINDS_OF_MONITORING = ("ServiceMonitor", "PodMonitor", "PrometheusRule")
 PLACEMENT = (
     "nodeSelector",
     "tolerations",
@@ -460,48 +299,3 @@ def test_every_setting_of_the_controller_has_a_value() -> None:
     } | {"leaseDurationSeconds": 9.5, "leaseRenewSeconds": 8.5}
     made, default = settings(render({"settings": odd})), OperatorSettings()
     assert [name for name in names if getattr(made, name) == getattr(default, name)] == []
-
-
-BAD = [
-    pytest.param({"replica": 1}, "'replica' not allowed", id="no such value"),
-    pytest.param({"image": {"name": "x"}}, "'name' not allowed", id="no such value below another"),
-    pytest.param({"replicas": "two"}, "/replicas': got string, want integer", id="type"),
-    pytest.param({"replicas": -1}, "/replicas': minimum", id="too few"),
-    pytest.param({"image": {"digest": "abc"}}, "/image/digest'", id="digest"),
-    pytest.param({"image": {"pullPolicy": "never"}}, "'IfNotPresent', 'Always'", id="pull policy"),
-    pytest.param({"watchNamespaces": ["Ml"]}, "/watchNamespaces/0'", id="namespace"),
-    pytest.param({"workloadIdentity": "aws"}, "'eks-pod-identity'", id="workload identity"),
-    pytest.param({"trainer": {"pricePerGpuHour": 2.5}}, "want string", id="a price without quotes"),
-    pytest.param(
-        {"trainer": {"resources": {"requests": {"memory": "16 GB"}}}}, "/memory'", id="quantity"
-    ),
-    pytest.param({"settings": {"logLevel": "loud"}}, "'debug', 'info'", id="log level"),
-    pytest.param({"settings": {"workers": 0}}, "/workers': minimum", id="setting"),
-    pytest.param(
-        {"networkPolicy": {"trainers": {"egress": [{"cidr": "10.0.0.1"}]}}},
-        "/egress/0/cidr'",
-        id="no CIDR",
-    ),
-    pytest.param({"allowedImages": ["reg*"]}, "/allowedImages/0'", id="half a registry"),
-    pytest.param({"allowedHosts": ["https://s3.example.com"]}, "/allowedHosts/0'", id="a URL"),
-    pytest.param({"metrics": {"podMonitor": {"interval": "15"}}}, "/interval'", id="no unit"),
-]
-
-
-@pytest.mark.parametrize(("values", "said"), BAD)
-def test_a_bad_value_is_refused_with_its_place(values: dict[str, Any], said: str) -> None:
-    with pytest.raises(HelmFailed) as refused:
-        render(values)
-    assert said in str(refused.value)
-
-
-def test_helm_finds_nothing_to_complain_of() -> None:
-    said = helm("lint", "--strict", archive())
-    assert "0 chart(s) failed" in said
-    assert "[WARNING]" not in said
-    assert "[ERROR]" not in said
-
-
-def test_a_cluster_that_is_too_old_is_refused() -> None:
-    with pytest.raises(HelmFailed, match="kubeVersion"):
-        helm("template", RELEASE, archive(), "--kube-version", "1.33.0")

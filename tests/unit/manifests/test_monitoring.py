@@ -7,9 +7,9 @@ import pytest
 import yaml
 from cluster import dashboards
 
-from controller.shell.fleet import FAMILIES
 from controller.shell.metrics import Metrics
-from controller.shell.watched import COUNTERS, GAUGES
+from controller.shell.pulse import LoopMetrics
+from trainer import metrics as of_stages
 
 ROOT = Path(__file__).parents[3]
 MONITORING = ROOT / "manifests" / "monitoring"
@@ -17,16 +17,31 @@ RUNBOOKS = ROOT / "docs" / "runbooks"
 RULES = yaml.safe_load((MONITORING / "prometheusrule.yaml").read_text())
 ALERTS = {rule["alert"]: rule for group in RULES["spec"]["groups"] for rule in group["rules"]}
 BOARDS = {path.stem: dashboards.load(path) for path in (MONITORING / "dashboards").glob("*.json")}
-OURS = re.compile(r"\btunekeeper_(?!trainer_)\w+")
+OURS = re.compile(r"\b(?:tunekeeper|controller_runtime|workqueue)_\w+")
 SEVERITIES = {"critical", "warning", "info"}
 PAGE = ("## What it means", "## Look at", "## Do")
 
 
+def families():
+    """Name, as series have it, and help text of everything that is exported."""
+    metrics = Metrics()
+    LoopMetrics(metrics.registry)
+    for family in metrics.registry.collect():
+        yield family.name + ("_total" if family.type == "counter" else ""), family.documentation
+    for name, (_, text) in of_stages.GAUGES.items():
+        yield f"{of_stages.PREFIX}_{name}", text
+    for name, text in of_stages.MADE_HERE.items():
+        yield f"{of_stages.PREFIX}_{name}", text
+    for name, text in of_stages.COUNTERS.items():
+        yield f"{of_stages.PREFIX}_{name}_total", text
+
+
+FAMILIES = {name: text for name, text in families() if not name.startswith(("process_", "python_"))}
+
+
 def exported():
     """Names of series; a histogram has more than one."""
-    families = list(Metrics().registry.collect())
-    endings = ("", "_total", "_bucket", "_sum", "_count")
-    return {family.name + ending for family in families for ending in endings}
+    return {name + ending for name in FAMILIES for ending in ("", "_bucket", "_sum", "_count")}
 
 
 def asked_for(expression):
@@ -76,10 +91,32 @@ def test_every_page_is_of_an_alert():
     assert {path.stem for path in RUNBOOKS.glob("*.md")} == set(ALERTS)
 
 
-def test_every_series_of_base_models_and_every_alert_is_documented():
-    page = (ROOT / "docs" / "install.md").read_text()
-    counters = [f"{name}_total" for name in COUNTERS]
-    names = [f"tunekeeper_basemodel_{name}" for name in (*GAUGES, *counters)]
-    names += [f"tunekeeper_job_{name}" for name in FAMILIES]
-    missing = [name for name in (*names, *ALERTS) if f"`{name}`" not in page]
-    assert missing == []
+PAGE_OF_METRICS = (ROOT / "docs" / "monitoring.md").read_text()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_metric_is_described_in_the_words_of_the_code(name):
+    rows = re.findall(rf"^\| `{name}` \|.*\| (.*) \|$", PAGE_OF_METRICS, re.MULTILINE)
+    assert rows == [FAMILIES[name]]
+
+
+def test_no_metric_is_described_that_there_is_not():
+    told = set(
+        re.findall(
+            r"^\| `((?:tunekeeper|controller_runtime|workqueue)_\w+)`",
+            PAGE_OF_METRICS,
+            re.MULTILINE,
+        )
+    )
+    assert told <= FAMILIES.keys()
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_is_listed_with_its_severity_and_a_link_to_its_page(name):
+    severity = ALERTS[name]["labels"]["severity"]
+    assert f"| [`{name}`](runbooks/{name}.md) | {severity} |" in PAGE_OF_METRICS
+
+
+def test_every_panel_is_listed():
+    titles = [panel["title"] for board in BOARDS.values() for panel in board["panels"]]
+    assert [title for title in titles if title not in PAGE_OF_METRICS] == []

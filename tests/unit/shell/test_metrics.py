@@ -11,10 +11,23 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from controller.api.conditions import Condition, ConditionType
 from controller.api.reasons import Reason
-from controller.api.status import FineTuneJobStatus, JobProgress, RunStatus, Trigger
+from controller.api.status import (
+    FineTuneJobStatus,
+    JobCost,
+    JobProgress,
+    RunBase,
+    RunStatus,
+    Trigger,
+)
 from controller.shell.metrics import Metrics
 from trainer.contract.request import Stage
-from trainer.contract.verdict import ArmScore, Judgement, Verdict
+from trainer.contract.verdict import (
+    ArmScore,
+    ForgettingResult,
+    Judgement,
+    OverfittingResult,
+    Verdict,
+)
 
 JOB = {"namespace": "ml", "finetunejob": "intents"}
 LAST_RETRAIN = "tunekeeper_job_last_retrain_timestamp_seconds"
@@ -67,6 +80,8 @@ def test_a_later_status_replaces_the_earlier_one():
     ("name", "labels", "expected"),
     [
         ("score", {"arm": "Tuned"}, 0.75),
+        ("score_low", {"arm": "Tuned"}, 0.6),
+        ("score_high", {"arm": "Tuned"}, 0.9),
         ("delta", {"bound": "estimate"}, 0.25),
         ("delta", {"bound": "low"}, 0.1),
         ("verdict", {"verdict": "Promote"}, 1),
@@ -78,6 +93,86 @@ def test_the_newest_judgement_is_told(name, labels, expected):
     metrics = Metrics()
     metrics.published(a_job_that(phase="Succeeded", evaluation=a_judgement()))
     assert value(metrics, f"tunekeeper_job_{name}", **JOB, **labels) == expected
+
+
+def test_an_arm_that_is_none_of_ours_is_not_passed_on():
+    strange = ArmScore(name="x" * 100, score=1, ci_low=1, ci_high=1, n=1)
+    judged = a_judgement()
+    metrics = Metrics()
+    metrics.published(
+        a_job_that(evaluation=judged.model_copy(update={"arms": [*judged.arms, strange]}))
+    )
+    told = {dict(labels).get("arm") for _, labels in scraped(metrics)}
+    assert told == {None, "Tuned"}
+
+
+FINISHED = RunStatus(
+    number=3,
+    start_time=START,
+    end_time=START + timedelta(minutes=20),
+    base_model=RunBase(name="smol"),
+    verdict="Promote",
+)
+RESULTS = {
+    "run_start_timestamp_seconds": START.timestamp(),
+    "run_end_timestamp_seconds": START.timestamp() + 1200,
+    "best_eval_loss": 0.25,
+    "final_train_loss": 0.125,
+    "forgetting_nats": 0.0625,
+    "gpu_seconds": 900,
+    "wasted_gpu_seconds": 30,
+    "run_tokens_per_second": 412,
+}
+
+
+def a_finished_job():
+    forgotten = {"ci_low": 0, "ci_high": 1, "max_increase": 1, "tokens": 9, "passed": True}
+    judged = a_judgement().model_copy(
+        update={
+            "overfitting": OverfittingResult(best_validation_loss=0.25, train_loss=0.125),
+            "forgetting": ForgettingResult(base_nats=2, increase=0.0625, **forgotten),
+        }
+    )
+    cost = JobCost(
+        gpu_seconds=900,
+        wasted_gpu_seconds=30,
+        tokens_per_second=412,
+        amount="0.63",
+        currency="USD",
+    )
+    return a_job_that(phase="Succeeded", run=FINISHED, evaluation=judged, cost=cost)
+
+
+@pytest.mark.parametrize(("name", "expected"), RESULTS.items())
+def test_the_results_of_a_finished_job_come_from_its_status(name, expected):
+    metrics = Metrics()
+    metrics.published(a_finished_job())
+    assert value(metrics, f"tunekeeper_job_{name}", **JOB) == expected
+
+
+def test_what_a_run_cost_is_told_in_its_currency_and_only_where_there_is_a_price():
+    metrics = Metrics()
+    metrics.published(a_finished_job())
+    assert value(metrics, "tunekeeper_job_cost", currency="USD", **JOB) == 0.63
+    metrics.published(a_job_that(phase="Succeeded", cost=JobCost(gpu_seconds=900)))
+    assert not [name for name, _ in scraped(metrics) if name == "tunekeeper_job_cost"]
+
+
+def test_the_base_model_of_a_run_is_told_where_it_has_a_name():
+    metrics = Metrics()
+    metrics.published(a_finished_job())
+    assert value(metrics, "tunekeeper_job_base_model_info", basemodel="smol", **JOB) == 1
+    metrics.published(a_job_that(run=RunStatus(number=1, base_model=RunBase(revision="a"))))
+    assert not [name for name, _ in scraped(metrics) if name.endswith("base_model_info")]
+
+
+def test_why_a_job_is_in_its_phase_is_told_in_one_word():
+    metrics = Metrics()
+    for reason in (Reason.IMAGE_PULL, Reason.DIVERGED):
+        said = Condition(type=ConditionType.FINISHED, status="False", reason=reason)
+        metrics.published(a_job_that(phase="Failed", conditions=[said]))
+    told = [dict(labels) for name, labels in scraped(metrics) if name == "tunekeeper_job_reason"]
+    assert told == [{"reason": "Diverged", **JOB}]
 
 
 @pytest.mark.parametrize(("truth", "expected"), [("True", 0), ("False", 1)])
@@ -94,9 +189,10 @@ def test_a_job_that_is_behind_its_base_model_is_told(truth, expected):
 
 def test_progress_is_told_while_a_stage_is_under_way():
     metrics = Metrics()
-    progress = JobProgress(stage=Stage.TRAIN, percent=40, train_loss=1.5)
+    progress = JobProgress(stage=Stage.TRAIN, percent=40, train_loss=1.5, update_time=START)
     metrics.published(a_job_that(phase="Running", progress=progress))
     assert value(metrics, "tunekeeper_job_progress_percent", **JOB) == 40
+    assert value(metrics, "tunekeeper_job_progress_timestamp_seconds", **JOB) == START.timestamp()
     assert value(metrics, "tunekeeper_job_train_loss", **JOB) == 1.5
     assert value(metrics, "tunekeeper_job_eval_loss", **JOB) is None
 
