@@ -18,7 +18,9 @@ Generated from the types by `make generate`; do not edit. Group and version: `{A
 
 Decimals are strings in quotes (`"0.05"`), durations are whole seconds, references name an object
 in the same namespace. A field or value marked **Later** is part of the API, and refused by this
-release.
+release. Sections that are not required may be left out. The class of a field says
+[what a change of it leads to](#what-a-change-of-a-field-leads-to). A whole job to begin with:
+[getting-started.md](getting-started.md#4-a-job).
 """
 
 CLASSES = """## What a change of a field leads to

@@ -28,7 +28,7 @@ class Refusal:
 
 
 def _as(path: str, words: str, remedy: str) -> Refusal:
-    return Refusal(path, lambda value: value in words.split(), remedy, words)
+    return Refusal(path, lambda value: value in words.split(), remedy, ", ".join(words.split()))
 
 
 def _several(path: str, remedy: str) -> Refusal:

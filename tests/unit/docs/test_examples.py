@@ -11,6 +11,7 @@ from builders.jobs import SPEC
 from typer.main import get_command
 
 from controller.api.classes import FIELD_RULES, FieldClass
+from controller.api.conditions import ConditionType
 from controller.api.crd import KINDS, object_schema
 from controller.api.documents import parse
 from controller.api.structural import walk
@@ -117,6 +118,23 @@ def test_an_annotation_or_label_that_a_page_names_is_in_the_code(page):
     named = set(re.findall(r"(?<![\w.])tunekeeper\.dev/([a-z][a-z-]+)(?!\w)", PAGES[page]))
     assert [name for name in sorted(named) if f"/{name}" not in code] == []
 
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_kubectl_is_asked_for_on_a_page_is_there(page):
+    paths = re.findall(r"\{\.((?:status|spec)\.[\w.]+)", PAGES[page])
+    assert [path for path in paths if path not in PATHS] == []
+    waited = re.findall(r"--for=condition=(\w+)", PAGES[page])
+    assert [kind for kind in waited if kind not in set(ConditionType)] == []
+
+
+def test_the_index_has_every_page():
+    there = {page.removeprefix("docs/") for page in PAGES if re.fullmatch(r"docs/[\w-]+\.md", page)}
+    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", PAGES["docs/README.md"]))
+    assert there - linked - COMING == {"README.md"}
+
+
+COMING = {"releasing.md"}
+"""Written in a branch beside this one."""
 
 DATA = [pytest.param(block, id=block.id) for block in blocks("jsonl", "csv")]
 

@@ -16,7 +16,12 @@ from controller.core.watching.failures import REMEDIES
 ROOT = Path(__file__).parents[3]
 CONDITIONS = (ROOT / "docs/conditions.md").read_text(encoding="utf-8")
 REASONS = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(ROOT.glob("examples/*/README.md")),
+]
 
 REASON_TITLES = (
     "Under way",
