@@ -1,7 +1,9 @@
 """The chart, packed and rendered by helm itself, and helm against a control plane."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -55,7 +57,9 @@ def package(folder: Path, version: str = "") -> Path:
 @lru_cache
 def archive() -> Path:
     """The same, packed once for all tests."""
-    return package(Path(tempfile.mkdtemp(prefix="tunekeeper-chart-")))
+    folder = Path(tempfile.mkdtemp(prefix="tunekeeper-chart-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return package(folder)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from cluster.plane import ControlPlane
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("### With Helm\n")[2].partition("\n### ")[0]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 UNINSTALL = PAGE.partition("## Uninstall\n")[2].partition("With kustomize")[0]
 TEAMS = ("ml", "nlp")
 
@@ -84,6 +85,11 @@ def test_the_page_installs_upgrades_and_uninstalls(cluster: ControlPlane, folder
         run(cluster, each)
     groups = {one["name"] for one in cluster.api.get("/apis")["groups"]}
     assert "tunekeeper.dev" not in groups
+
+
+def test_the_readme_installs_as_the_page_does() -> None:
+    on_a_cluster = README.partition("## On a cluster\n")[2].partition("\n## ")[0]
+    assert command("helm install") in commands(on_a_cluster)
 
 
 def test_the_page_leads_from_kustomize_to_the_chart_and_keeps_jobs(
