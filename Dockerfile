@@ -64,12 +64,14 @@ COPY --from=code /code /
 CMD ["python", "-P", "-m", "controller"]
 ARG VERSION=0
 ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
 ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="tunekeeper" \
       org.opencontainers.image.description="Tunekeeper's controller and CPU stages" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
       org.opencontainers.image.source="${SOURCE}"
 
 # --- the same with torch; last, because some builders build every stage above their target ------
@@ -90,10 +92,12 @@ ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 CMD ["python", "-P", "-m", "trainer"]
 ARG VERSION=0
 ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
 ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="tunekeeper-trainer" \
       org.opencontainers.image.description="Tunekeeper's train stage" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
       org.opencontainers.image.source="${SOURCE}"

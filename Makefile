@@ -22,9 +22,9 @@ export CASE COUNT FAULT_SEED FAULTS FAULTS_OUT LANES SOAK_KILLS SOAK_OUT SOAK_SE
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images package \
+.PHONY: help setup setup-quickstart fmt lint types test test-unit test-integration test-faults test-faults-all e2e e2e-images e2e-check images package sbom \
   programs generate verify quickstart quickstart-not-needed quickstart-base dashboard-pictures demo-retrain soak-resume bench-progress bench-verdict bench-aa bench-memory bench-retrain \
-  bench-trainer bench-answers bench-basemodels bench-gpu bench-operator bench-prepare twin clean
+  bench-trainer bench-answers bench-basemodels bench-gpu bench-operator bench-prepare bench-startup twin clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,10 @@ package: setup ## Build the wheel and the chart's archive, at the tag's version,
 images: ## Build both images with docker, podman or buildah
 	@images/build.sh
 
+# SOURCE_DATE_EPOCH: the time in them; that of the commit, so that a commit has one list.
+sbom: $(UV) ## List the Python packages of the wheel and both images (CycloneDX), into dist/
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} python3 images/sbom.py $(UV) dist
+
 generate: setup ## Write the CRDs, the chart's values and the pages of docs that are made from the code
 	@$(BIN)/python -m controller.api.generate
 
@@ -158,6 +162,9 @@ bench-operator: setup programs twin ## 1,000 starts, 10,000 objects, ends, hando
 # BENCH_ARGS="--rows 100000 --source s3": fewer rows, from a real S3 server on this machine.
 bench-prepare: setup programs quickstart-base ## Prepare 1,000,000 rows: time, memory, near copies found
 	@PYTHONPATH=.:tests $(BIN)/python -m bench.size $(BENCH_ARGS)
+
+bench-startup: setup ## How soon the controller lists and prepare asks its store, and their memory
+	@PYTHONPATH=.:tests $(BIN)/python -m bench.startup $(BENCH_ARGS)
 
 clean: ## Remove what the quickstarts made
 	rm -rf $(QUICKSTART)/build $(NOT_NEEDED)/build examples/retrain/build

@@ -1,15 +1,19 @@
 #!/bin/sh
 # Builds the images tunekeeper:VERSION and tunekeeper-trainer:VERSION.
 #
-#   images/build.sh [--base-image NAME] [--archive DIRECTORY] [tunekeeper] [tunekeeper-trainer]
+#   images/build.sh [--base-image NAME] [--archive DIRECTORY] [--push REGISTRY]
+#                   [tunekeeper] [tunekeeper-trainer]
 #
 # --base-image NAME    instead of the Dockerfile's own; images/base.sh makes one without a registry
 # --archive DIRECTORY  also write DIRECTORY/<image>.tar, as `docker save` does
+# --push REGISTRY      build with docker buildx and push to REGISTRY/<image>:VERSION with provenance
+#                      and a list of what is in it; dist/<image>.json then has the digest
 #
 # Builds with docker, podman or buildah, the first that works, or with $CONTAINER_TOOL. Taken from
 # the environment when set: PIP_INDEX_URL and UV_DEFAULT_INDEX (the package index), the usual
 # proxy variables, CA_BUNDLE or SSL_CERT_FILE (certificates to trust while building, in no image),
-# IMAGE_SOURCE (where the sources are, for the label).
+# IMAGE_SOURCE (where the sources are, for the label), SOURCE_DATE_EPOCH (the time in the labels,
+# else that of the commit: the same commit gives the same labels).
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -40,7 +44,7 @@ choose_tool() {
 build() {
   image=$1
   set -- --file Dockerfile --target "$image" --tag "$image:$version" \
-    --build-arg "VERSION=$version" --build-arg "REVISION=$revision"
+    --build-arg "VERSION=$version" --build-arg "REVISION=$revision" --build-arg "CREATED=$created"
   if [ -n "$base" ]; then set -- "$@" --build-arg "BASE_IMAGE=$base"; fi
   if [ -n "${IMAGE_SOURCE:-}" ]; then set -- "$@" --build-arg "SOURCE=$IMAGE_SOURCE"; fi
   if [ -n "$ca" ]; then set -- "$@" --secret "id=ca,src=$ca"; fi
@@ -50,10 +54,26 @@ build() {
     if printenv "$name" > /dev/null; then set -- "$@" --build-arg "$name"; fi
   done
   case $tool in
-    *docker) DOCKER_BUILDKIT=1 "$tool" build "$@" . ;;
+    *docker)
+      # BuildKit's own name: the time of the image and of its history.
+      set -- "$@" --build-arg "SOURCE_DATE_EPOCH=$epoch"
+      if [ -n "$registry" ]; then push "$image" "$@"; else DOCKER_BUILDKIT=1 "$tool" build "$@" .; fi
+      ;;
     *podman) "$tool" build --layers "$@" . ;;
     *) "$tool" bud --layers "$@" . ;;
   esac
+}
+
+push() {
+  pushed=$1
+  shift
+  mkdir -p dist
+  "$tool" buildx build "$@" --tag "$registry/$pushed:$version" --push \
+    --provenance=mode=max --sbom=true --metadata-file "dist/$pushed.json" .
+}
+
+when() { # in GNU's words or in BSD's
+  date -u -d "@$1" "$2" 2> /dev/null || date -u -r "$1" "$2"
 }
 
 archive() {
@@ -68,11 +88,12 @@ archive() {
   echo "$file"
 }
 
-base= archives= wanted=
+base= archives= registry= wanted=
 while [ $# -gt 0 ]; do
   case $1 in
     --base-image) base=${2:?--base-image needs the name of an image}; shift ;;
     --archive) archives=${2:?--archive needs a directory}; shift ;;
+    --push) registry=${2:?--push needs a registry}; shift ;;
     tunekeeper | tunekeeper-trainer) wanted="$wanted $1" ;;
     *) fail "unknown argument $1; see the head of this file" ;;
   esac
@@ -81,6 +102,15 @@ done
 tool=$(choose_tool)
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
 revision=$(git rev-parse HEAD 2> /dev/null || echo unknown)
+if [ -n "$(git status --porcelain --untracked-files=no 2> /dev/null)" ]; then
+  revision=$revision-dirty # no commit holds what is built
+fi
+epoch=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2> /dev/null || echo 0)}
+created=$(when "$epoch" +%Y-%m-%dT%H:%M:%SZ)
+case $registry:$tool in
+  :* | *docker) ;;
+  *) fail "--push needs docker with buildx; the others make no provenance" ;;
+esac
 ca=${CA_BUNDLE:-${SSL_CERT_FILE:-}}
 if [ -n "$archives" ]; then mkdir -p "$archives"; fi
 

@@ -15,7 +15,7 @@ NOBODY = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A repository with what the script reads; a wheel is made by nothing here."""
-    for folder in ("charts", "manifests"):
+    for folder in ("charts", "docs", "manifests"):
         shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     git(tmp_path, "init", "--quiet")
