@@ -3,6 +3,8 @@
 from datetime import datetime, timedelta
 from itertools import groupby
 
+from builders.gitops import KSTATUS, ArgoCheck
+from builders.lives import CHECKS
 from builders.operated import Desk, operated
 from builders.watched import NAME, SOURCE, BaseDesk, ready
 from cluster.api import Json
@@ -322,7 +324,7 @@ def test_a_directory_is_refused_on_a_cluster(plane: ControlPlane, namespace: str
         base.until_ready("True", "Resolved")
 
 
-def test_kstatus_reads_every_version_of_a_recorded_life(
+def test_kstatus_and_argo_cd_read_every_version_of_a_recorded_life(
     plane: ControlPlane, namespace: str
 ) -> None:
     with operated(plane, namespace) as desk:
@@ -340,6 +342,8 @@ def test_kstatus_reads_every_version_of_a_recorded_life(
         base.until_ready("True", "Suspended")
         versions = base.versions(before)
         read = [seen.status for seen in kstatus(versions)]
+        check = ArgoCheck(CHECKS / "BaseModel" / "health.lua")
+        assert [KSTATUS[check.health(each)["status"]] for each in versions] == read
         said = [
             (status, ready(v.get("status", {})).get("reason", ""))
             for status, v in zip(read, versions, strict=True)

@@ -130,11 +130,8 @@ def test_what_kubectl_is_asked_for_on_a_page_is_there(page):
 def test_the_index_has_every_page():
     there = {page.removeprefix("docs/") for page in PAGES if re.fullmatch(r"docs/[\w-]+\.md", page)}
     linked = set(re.findall(r"\]\(([\w-]+\.md)\)", PAGES["docs/README.md"]))
-    assert there - linked - COMING == {"README.md"}
+    assert there - linked == {"README.md"}
 
-
-COMING = {"releasing.md"}
-"""Written in a branch beside this one."""
 
 DATA = [pytest.param(block, id=block.id) for block in blocks("jsonl", "csv")]
 
