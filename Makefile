@@ -115,7 +115,8 @@ quickstart-not-needed: quickstart-base ## The same on data that needs no tuning
 	@$(BIN)/tunekeeper run $(NOT_NEEDED)/job.yaml
 
 dashboard-pictures: setup programs ## Draw both dashboards from a real Prometheus (needs Chromium, minutes)
-	@PYTHONPATH=.:tests $(BIN)/python docs/draw_dashboards.py docs/images
+	@rm -f build/dashboards.json
+	@PYTHONPATH=.:tests $(BIN)/python docs/draw_dashboards.py build/dashboards.json docs/images
 
 demo-retrain: setup ## A base model moves: look, commit, retrain, compare, roll back (3 minutes)
 	@PYTHONPATH=tests $(BIN)/python examples/retrain/story.py

@@ -1,13 +1,15 @@
-"""Draw both dashboards: make dashboard-pictures.
+"""Draw both dashboards: make dashboard-pictures; draw_dashboards.py ANSWERS.json OUTDIR.
 
 Plays a story on a real API server, a real operator, real stages and a real Prometheus, asks
-Prometheus every query of every panel, and draws the answers. It is no Grafana: what it shows is the
+Prometheus every query of every panel, keeps the answers in a file (where there is one, it draws
+that) and draws them. It is no Grafana: what it shows is the
 queries' data in the panels' units, names and places. Needs Chromium, as docs/screenshots.py does.
 """
 # ruff: noqa: INP001 - a script, not a package
 
 import asyncio
 import base64
+import json
 import re
 import shutil
 import sys
@@ -19,17 +21,23 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from builders.monitored import MONITORING, Monitored, monitored, two_runs
+from builders.monitored import MONITORING, SCRAPED_WITHIN_S, Monitored, monitored, two_runs
 from cluster import dashboards
 from cluster.plane import ControlPlane
+from cluster.process import wait_until
 from drawing import CELL_H, CELL_W, Labels, Line, Panel, drawn
 from screenshots import open_tab
 
 ROOT = Path(__file__).parents[1]
+Answers = dict[str, list[Any]]
+BOARDS = ("job", "fleet")
 NAMESPACE = "ml"
 WIDTH, HEAD = 1428, 80
-EPOCHS = 6
+EPOCHS = 4
 """Minutes of training, so that there are curves."""
+INTERVAL, BAR_S = "$__interval", 30
+"""A bar counts what happened in its time."""
+SHOWN = 'count_over_time(tunekeeper_job_verdict{finetunejob="$finetunejob"}[30s]) > 15'
 SAID = (
     "Not Grafana: drawn by docs/draw_dashboards.py from what a real Prometheus answered to the "
     "panels' own queries. A tiny model on a CPU; the GPU row is of a fixture, played dcgm-exporter."
@@ -52,20 +60,41 @@ td,th{text-align:left;padding:4px 8px;border-bottom:1px solid #e3e5ea}
 """
 
 
-def main(out: str = "docs/images") -> None:
-    """Tell the story, and write a picture of each dashboard."""
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        told(Path(folder)) as world,
-    ):
-        ended_s = time.time()
-        for name in ("job", "fleet"):
-            page = Path(folder) / f"{name}.html"
-            board = dashboards.load(MONITORING / "dashboards" / f"tunekeeper-{name}.json")
-            page.write_text(page_of(world, board, ended_s), encoding="utf-8")
-            picture = Path(out) / f"dashboard-{name}.png"
-            picture.write_bytes(asyncio.run(photograph(page.as_uri(), height_of(board) + HEAD)))
-            sys.stdout.write(f"{picture}: {picture.stat().st_size // 1000} kB\n")
+def main(kept: str, out: str) -> None:
+    """Draw what was kept, or else tell the story and keep it."""
+    path = Path(kept)
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(answers()), encoding="utf-8")
+    found = json.loads(path.read_text(encoding="utf-8"))
+    for name in BOARDS:
+        picture = Path(out) / f"dashboard-{name}.png"
+        picture.write_bytes(asyncio.run(photograph(page_of(board_of(name), found))))
+        sys.stdout.write(f"{picture}: {picture.stat().st_size // 1000} kB\n")
+
+
+def answers() -> Answers:
+    """Of Prometheus to every query of every panel, and the story's beginning and end."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # noqa: SIM117 - see told
+        with told(Path(folder)) as world:
+            found: Answers = {"": [world.started_s, time.time()]}
+            for name in BOARDS:
+                for panel in board_of(name)["panels"]:
+                    for target in panel.get("targets", ()):
+                        expression = dashboards.filled(target["expr"], world.values)
+                        found[f"{target['instant']} {target['expr']}"] = (
+                            world.now(expression)
+                            if target["instant"]
+                            else world.history(
+                                expression, BAR_S if INTERVAL in target["expr"] else 1
+                            )
+                        )
+            return found
+
+
+def board_of(name: str) -> dict[str, Any]:
+    """The dashboard."""
+    return dashboards.load(MONITORING / "dashboards" / f"tunekeeper-{name}.json")
 
 
 @contextmanager
@@ -78,19 +107,24 @@ def told(folder: Path) -> Iterator[Monitored]:
         plane.kubectl("apply", "-k", ROOT / "manifests" / "rbac")
         with monitored(plane, NAMESPACE, folder) as world:
             two_runs(world, epochs=EPOCHS)
+            shown = dashboards.filled(SHOWN, world.values)
+            wait_until(lambda: world.now(shown), "the end can be seen", SCRAPED_WITHIN_S)
             yield world
 
 
-def page_of(world: Monitored, board: dict[str, Any], ended_s: float) -> str:
-    """The whole dashboard as one page."""
-    span = (world.started_s, ended_s)
-    panels = "".join(framed(panel, list(lines(world, panel)), span) for panel in board["panels"])
+def page_of(board: dict[str, Any], found: Answers) -> tuple[str, int]:
+    """The whole dashboard as one page, and its height."""
+    height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in board["panels"]) * CELL_H
+    panels = "".join(
+        framed(panel, list(lines(panel, found)), found[""]) for panel in board["panels"]
+    )
     head = f"<h1>{escape(board['title'])}</h1><p class=said>{escape(SAID)}</p>"
-    body = f"<div class=board style='height:{height_of(board)}px'>{panels}</div>"
-    return f"<meta charset=utf-8><style>{STYLE}</style>{head}{body}"
+    body = f"<div class=board style='height:{height}px'>{panels}</div>"
+    page = f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{head}{body}"
+    return page, height + HEAD
 
 
-def framed(panel: Panel, answers: list[Line], span: tuple[float, float]) -> str:
+def framed(panel: Panel, shown: list[Line], span: list[float]) -> str:
     """A panel at its place."""
     sizes = {"left": ("x", CELL_W), "top": ("y", CELL_H), "width": ("w", CELL_W)}
     sizes["height"] = ("h", CELL_H)
@@ -98,16 +132,14 @@ def framed(panel: Panel, answers: list[Line], span: tuple[float, float]) -> str:
     title = escape(panel["title"])
     if panel["type"] == "row":
         return f'<div class=panel style="{at}"><h2>{title}</h2></div>'
-    body = drawn(panel, answers, *span)
+    body = drawn(panel, shown, *span)
     return f'<div class=panel style="{at}"><div><h3>{title}</h3>{body}</div></div>'
 
 
-def lines(world: Monitored, panel: Panel) -> Iterator[Line]:
-    """What Prometheus answers to the panel's queries."""
+def lines(panel: Panel, found: Answers) -> Iterator[Line]:
+    """The answers to the panel's queries."""
     for target in panel.get("targets", ()):
-        expression = dashboards.filled(target["expr"], world.values)
-        found = world.now(expression) if target["instant"] else world.history(expression)
-        for one in found:
+        for one in found[f"{target['instant']} {target['expr']}"]:
             labels = {key: value for key, value in one["metric"].items() if key != "__name__"}
             points = one.get("values") or [one["value"]]
             numbers = [(float(at), float(value)) for at, value in points]
@@ -119,23 +151,18 @@ def named(legend: str, labels: Labels) -> str:
     return re.sub(r"{{(\w+)}}", lambda found: labels.get(found[1], ""), legend)
 
 
-def height_of(board: dict[str, Any]) -> int:
-    """In pixels, without the head."""
-    return max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in board["panels"]) * CELL_H
-
-
-async def photograph(url: str, height: int) -> bytes:
+async def photograph(page: tuple[str, int]) -> bytes:
     """A PNG of the page."""
     names = ("chromium", "chromium-browser", "google-chrome")
     chromium = next(filter(None, map(shutil.which, names)), None)
     if chromium is None:
         raise SystemExit("no Chromium found; on Debian: apt-get install chromium")
+    text, height = page
     size = {"width": WIDTH, "height": height, "deviceScaleFactor": 1, "mobile": False}
     async with open_tab(chromium) as tab:
-        await tab.call("Page.enable")
         await tab.call("Emulation.setDeviceMetricsOverride", **size)
-        await tab.call("Page.navigate", url=url)
-        await tab.event("Page.loadEventFired")
+        frame = (await tab.call("Page.getFrameTree"))["frameTree"]["frame"]["id"]
+        await tab.call("Page.setDocumentContent", frameId=frame, html=text)
         shot = await tab.call("Page.captureScreenshot", format="png")
     return base64.b64decode(shot["data"])
 

@@ -7,7 +7,7 @@ nothing else; an option that it does not know is left out, as a label of a pictu
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from math import ceil, floor, isfinite, log10
 from typing import Any
@@ -26,8 +26,11 @@ NAMED = {
     "text": "#555555",
 }
 INK, GRID = "#1f2430", "#e3e5ea"
-LEFT, BOTTOM, TOP = 62, 34, 6
+LEFT, BOTTOM, TOP = 92, 34, 6
+GAP_S = 5.0
+"""Without a value for so long a line is interrupted; it is scraped each second."""
 CELL_W, CELL_H = 58, 33
+THOUSAND = 1000
 SIZES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -57,14 +60,14 @@ def number(value: float, decimals: int | None) -> str:
     for size, sign in SIZES:
         if abs(value) >= size * 10:
             return f"{value / size:.1f} {sign}"
-    if decimals is not None:
-        return f"{value:.{decimals}f}"
+    if decimals is not None or abs(value) >= THOUSAND:
+        return f"{value:,.{decimals or 0}f}"
     return f"{value:.3g}"
 
 
 def seconds(value: float) -> str:
     """As people say it."""
-    if abs(value) < 1:
+    if 0 < abs(value) < 1:
         return f"{value * 1000:.3g} ms"
     if abs(value) < 120:  # noqa: PLR2004 - two minutes
         return f"{value:.3g} s"
@@ -95,8 +98,17 @@ def colour_of(panel: Panel, line: Line, place: int) -> str:
         for each in override["properties"]:
             if each["id"] == "color":
                 return NAMED.get(each["value"]["fixedColor"], INK)
-    fixed = panel["fieldConfig"]["defaults"].get("color", {}).get("fixedColor")
-    return NAMED[fixed] if fixed else PALETTE[place % len(PALETTE)]
+    return PALETTE[place % len(PALETTE)]
+
+
+def colour_of_state(panel: Panel, line: Line) -> str:
+    """Of its value 1, by an override of that name, else by the panel's own mapping."""
+    mapping = panel["fieldConfig"]["defaults"]["mappings"][0]
+    for override in overrides_of(panel, line.name):
+        mapping = next(
+            (p["value"][0] for p in override["properties"] if p["id"] == "mappings"), mapping
+        )
+    return NAMED[mapping["options"]["1"]["color"]]
 
 
 def overrides_of(panel: Panel, name: str) -> Iterable[Mapping[str, Any]]:
@@ -131,9 +143,9 @@ def drawn(panel: Panel, lines: Sequence[Line], start_s: float, end_s: float) -> 
         case "state-timeline":
             return timeline(panel, lines, start_s, end_s)
         case "xychart":
-            return chart(panel, by_step(lines), is_time=False)
+            return chart(panel, by_step(lines))
         case _:
-            return chart(panel, lines, is_time=True)
+            return chart(panel, lines, (start_s, end_s))
 
 
 def stat(panel: Panel, line: Line) -> str:
@@ -235,25 +247,26 @@ def by_step(lines: Sequence[Line]) -> list[Line]:
     ]
 
 
-def ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Round numbers between two others."""
-    span = high - low or 1.0
+def ticks(low: float, high: float, *, least: float = 0.0) -> list[float]:
+    """At most five round numbers between two others, so far apart at least."""
+    span, count = high - low or 1.0, 4
     step = 10.0 ** floor(log10(span / count))
-    step *= next(m for m in (1, 2, 5, 10) if span / (step * m) <= count)
+    step = max(least, step * next(m for m in (1, 2, 5, 10) if span / (step * m) <= count))
     first = ceil(low / step - 1e-9)
     return [n * step for n in range(first, floor(high / step + 1e-9) + 1)]
 
 
-def chart(panel: Panel, lines: Sequence[Line], *, is_time: bool) -> str:
-    """Lines, steps or bars, with axes and a legend."""
+def chart(panel: Panel, lines: Sequence[Line], span: tuple[float, float] | None = None) -> str:
+    """Lines, steps or bars, with axes and a legend; over a span of time, or over their x."""
     width = panel["gridPos"]["w"] * CELL_W - 24
     height = panel["gridPos"]["h"] * CELL_H - 62
     defaults = panel["fieldConfig"]["defaults"]
-    xs = [x for line in lines for x, _ in line.points]
+    xs = span or [x for line in lines for x, _ in line.points]
     ys = [y for line in lines for _, y in line.points if isfinite(y)]
     low, high = min([*ys, defaults.get("min", min(ys))]), max([*ys, defaults.get("max", max(ys))])
     pad = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
     low, high = (low if low == defaults.get("min") else low - pad), high + pad
+    least = 1.0 if defaults.get("decimals") == 0 else 0.0
     left, right = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1
 
     def place(point: Point) -> tuple[float, float]:
@@ -261,14 +274,32 @@ def chart(panel: Panel, lines: Sequence[Line], *, is_time: bool) -> str:
         y = TOP + (high - point[1]) / (high - low) * (height - TOP - BOTTOM)
         return x, y
 
-    axes = "".join(axis(place((left, y))[1], told(y, defaults), width) for y in ticks(low, high))
-    axes += "".join(
-        below(place((x, low))[0], height, seconds(x - left) if is_time else f"{x:g}")
-        for x in (ticks(left, right) if not is_time else [left + t for t in ticks(0, right - left)])
+    axes = "".join(
+        axis(place((left, y))[1], told(y, defaults), width) for y in ticks(low, high, least=least)
     )
-    paths = [path(panel, line, n, place, low) for n, line in enumerate(lines)]
+    below_s = [(left + t, seconds(t)) for t in ticks(0, right - left)]
+    below_x = [(x, f"{x:g}") for x in ticks(left, right, least=1.0)]
+    axes += "".join(
+        below(place((x, low))[0], height, text) for x, text in (below_s if span else below_x)
+    )
+    paths = [
+        path(panel, part, n, place, low)
+        for n, line in enumerate(lines)
+        for part in (unbroken(line) if span else [line])
+    ]
     svg = f'<svg width="{width}" height="{height}">{axes}{"".join(paths)}</svg>'
     return svg + legend(panel, lines)
+
+
+def unbroken(line: Line) -> Iterable[Line]:
+    """Its parts between gaps."""
+    part: list[Point] = []
+    for point in line.points:
+        if part and point[0] - part[-1][0] > GAP_S:
+            yield replace(line, points=part)
+            part = []
+        part.append(point)
+    yield replace(line, points=part)
 
 
 def axis(y: float, text: str, width: int) -> str:
@@ -291,8 +322,8 @@ def path(panel: Panel, line: Line, number: int, place: Any, low: float) -> str: 
     if custom.get("drawStyle") == "bars":
         floor_y = place((0, low))[1]
         return "".join(
-            f'<rect x="{x - 1.5:.1f}" y="{y:.1f}" width="3" height="{max(0.0, floor_y - y):.1f}" '
-            f'fill="{colour}" opacity=".6"/>'
+            f'<rect x="{x - 5 + 3 * number:.1f}" y="{y:.1f}" width="3" fill="{colour}" '
+            f'height="{max(0.0, floor_y - y):.1f}" opacity=".6"/>'
             for x, y in points
         )
     if custom.get("lineInterpolation") == "stepAfter":
@@ -331,7 +362,7 @@ def timeline(panel: Panel, lines: Sequence[Line], start_s: float, end_s: float) 
     second_w = (width - names_w) / (end_s - start_s)
     rows = []
     for n, line in enumerate(lines):
-        shape = f'height="{high - 6}" fill="{colour_of(panel, line, n)}"'
+        shape = f'height="{high - 6}" fill="{colour_of_state(panel, line)}"'
         held = "".join(
             f'<rect x="{names_w + (at - start_s) * second_w:.1f}" y="{n * high + 3}" '
             f'width="{max(1.5, second_w):.1f}" {shape}/>'

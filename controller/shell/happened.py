@@ -4,6 +4,18 @@ from controller.api.conditions import ConditionType
 from controller.api.reasons import Reason
 from controller.api.status import FineTuneJobStatus
 from controller.core.conditions import find
+from controller.core.promotion import REFUSALS
+from trainer.contract.verdict import Verdict
+
+WORDS_ON_PROMOTION = (
+    Reason.PROMOTED,
+    Reason.PINNED,
+    Reason.ROLLED_BACK,
+    Reason.AWAITING_APPROVAL,
+    *(Reason(verdict.value) for verdict in Verdict),
+    *sorted(REFUSALS),
+)
+"""What is usually said of it; beside these a run may have failed."""
 
 
 def has_run_begun(before: FineTuneJobStatus, after: FineTuneJobStatus) -> bool:

@@ -17,7 +17,6 @@ from controller.api.finetunejob import FineTuneJob
 from controller.api.status import FineTuneJobStatus
 from controller.shell.controllermetrics import ControllerMetrics
 from controller.shell.fleet import Fleet
-from controller.shell.happened import word_on_promotion
 from controller.shell.queuemetrics import QueueMetrics
 from controller.shell.runmetrics import RunMetrics
 from controller.shell.watched import BaseModels
@@ -50,12 +49,6 @@ class Metrics:
         self._stages = self._counter("tunekeeper_stages_started", "Stages started.", "stage")
         for work in (*Stage, *Errand):  # a rate needs the series before its first event
             self._stages.labels(work.value)
-        self._promotions = self._counter(
-            "tunekeeper_promotions",
-            "Words on whether an adapter is used, by reason: promoted, rolled back or why not.",
-            "namespace",
-            "reason",
-        )
         self._watch_age = self._gauge(
             "tunekeeper_watch_age_seconds", "Since the API server last spoke of it.", "resource"
         )
@@ -85,9 +78,6 @@ class Metrics:
     def changed(self, job: FineTuneJob, before: FineTuneJobStatus) -> None:
         """The status that was just stored is another than before: count what happened."""
         self._runs.changed(job, before)
-        reason = word_on_promotion(before, job.status)
-        if reason is not None:
-            self._promotions.labels(job.metadata.namespace, reason.value).inc()
 
     def leading(self, is_leader: bool) -> None:
         """Whether this process leads; only the leader tells of the jobs."""

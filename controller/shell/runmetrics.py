@@ -1,4 +1,4 @@
-"""Counts of what happened to runs: begun, waited in line, ended.
+"""Counts of what happened to runs: begun, waited in line, ended, promoted or not.
 
 Every series of a namespace is there from the moment that a job is seen in it: a rate needs it
 before its first event.
@@ -14,7 +14,12 @@ from controller.api.finetunejob import FineTuneJob
 from controller.api.status import FineTuneJobStatus, Trigger
 from controller.core.conditions import State
 from controller.kube.objects import Key
-from controller.shell.happened import has_run_begun, has_run_ended
+from controller.shell.happened import (
+    WORDS_ON_PROMOTION,
+    has_run_begun,
+    has_run_ended,
+    word_on_promotion,
+)
 from trainer.contract.failures import FailureClass
 from trainer.contract.verdict import Verdict
 
@@ -47,6 +52,12 @@ class RunMetrics:
             ("namespace", "result", "reason"),
             registry=registry,
         )
+        self._promotions = Counter(
+            "tunekeeper_promotions",
+            "Words on whether an adapter is used, by reason: promoted, rolled back or why not.",
+            ("namespace", "reason"),
+            registry=registry,
+        )
         self._seconds = Histogram(
             "tunekeeper_run_duration_seconds",
             "From the record of a run to its end, waits included.",
@@ -76,6 +87,9 @@ class RunMetrics:
         self._count_wait(job, is_new=is_new)
         if has_run_ended(before, job.status):
             self._count_end(job)
+        word = word_on_promotion(before, job.status)
+        if word is not None:
+            self._promotions.labels(namespace, word.value).inc()
 
     def forgotten(self, key: Key) -> None:
         """The object is gone."""
@@ -93,6 +107,8 @@ class RunMetrics:
             self._begun.labels(namespace, trigger)
         for end in ENDS:
             self._ended.labels(namespace, *end)
+        for word in WORDS_ON_PROMOTION:
+            self._promotions.labels(namespace, word.value)
 
     def _count_wait(self, job: FineTuneJob, *, is_new: bool) -> None:
         meta, phase = job.metadata, job.status.phase

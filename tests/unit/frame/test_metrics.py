@@ -41,6 +41,12 @@ def test_every_figure_that_training_tells_is_scraped(tracker):
     assert found["tokens_total"].value == 99
 
 
+def test_nothing_is_a_figure_too(tracker):
+    tracker.measure(gpu_memory_bytes=0, tokens=0)
+    assert scraped(tracker)["gpu_memory_bytes"].value == 0
+    assert scraped(tracker)["tokens_total"].value == 0
+
+
 def test_what_is_not_known_has_no_series(tracker):
     absent = {"train_loss_nats", "mfu_ratio", "tokens_total", "checkpoint_age_seconds", "activity"}
     assert not absent & scraped(tracker).keys()

@@ -19,6 +19,7 @@ from controller.api.status import (
     RunStatus,
     Trigger,
 )
+from controller.shell.happened import WORDS_ON_PROMOTION
 from controller.shell.metrics import Metrics
 from trainer.contract.request import Stage
 from trainer.contract.verdict import (
@@ -293,6 +294,14 @@ def test_each_new_word_on_promotion_is_counted_and_a_repeated_one_is_not():
         for reason in ("Promoted", "Reject")
     ]
     assert counted == [1, 2]
+
+
+@pytest.mark.parametrize("reason", WORDS_ON_PROMOTION)
+def test_a_word_on_promotion_is_counted_from_0(reason):
+    metrics = Metrics()
+    metrics.published(a_job())
+    how = {"namespace": "ml", "reason": reason.value}
+    assert value(metrics, "tunekeeper_promotions_total", **how) == 0
 
 
 def test_the_time_of_the_last_retraining_is_told_once_there_was_one():
