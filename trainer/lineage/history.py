@@ -15,10 +15,11 @@ from trainer.judge.evidence import PROMOTED
 from trainer.judge.ledger import Ledger, plain_recipe
 from trainer.lineage.causes import causes_of, origin_of
 from trainer.lineage.pointer import read_pointer
-from trainer.lineage.record import RunRecord, read_record, unreadable
+from trainer.lineage.record import RunRecord, read_record
 from trainer.lineage.target import Inventory, inventory
 from trainer.store import layout
 from trainer.store.base import MissingError, Store
+from trainer.store.checked import unreadable
 from trainer.store.fence import read_owner
 from trainer.store.manifest import BaseBinding
 from trainer.store.removed import removed_by

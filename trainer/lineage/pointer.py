@@ -2,9 +2,9 @@
 
 from pydantic import ValidationError
 
-from trainer.lineage.record import unreadable
 from trainer.store import layout
 from trainer.store.base import MissingError, Store
+from trainer.store.checked import unreadable
 from trainer.store.pointerfile import PointerFile
 
 

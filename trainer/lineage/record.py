@@ -17,6 +17,7 @@ from trainer.contract.verdict import Judgement
 from trainer.data.plan import PreparedPlan
 from trainer.store import layout
 from trainer.store.base import MissingError, Store
+from trainer.store.checked import unreadable
 from trainer.store.manifest import AnswersManifest, BaseBinding, Lineage, RunManifest
 from trainer.store.removed import REMOVED, Removed, is_removed
 
@@ -151,12 +152,3 @@ def parsed(store: Store, record: RunRecord, name: str, kind: type[Document]) -> 
     except ValidationError as error:
         record.problems.append(f"{key}: {unreadable(error)}")
     return None
-
-
-def unreadable(error: ValidationError) -> str:
-    """Why, without a value: what lies there may be anything."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "json_invalid":
-        return "is not JSON; it was cut off or changed"
-    return f"is not what this release reads ({place}: {first['type']})"

@@ -52,6 +52,15 @@ def read_document(store: Store, key: str, kind: type[Document]) -> Document | No
         raise StageError(FailureClass.INVALID_SPEC, message) from None
 
 
+def unreadable(error: ValidationError) -> str:
+    """Why, without a value: what lies there may be anything."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "json_invalid":
+        return "is not JSON; it was cut off or changed"
+    return f"is not what this release reads ({place}: {first['type']})"
+
+
 def missing_files(store: Store, run_id: str, files: Mapping[str, str]) -> list[str]:
     """Files that a manifest vouches for and that are not in the store."""
     there = {entry.key for entry in store.list(layout.run(run_id))}
