@@ -67,6 +67,11 @@ build() {
 push() {
   pushed=$1
   shift
+  for name in PIP_INDEX_URL UV_DEFAULT_INDEX HTTP_PROXY HTTPS_PROXY http_proxy https_proxy; do
+    case $(printenv "$name") in
+      *@*) fail "--push publishes how it was built, and $name holds a password" ;;
+    esac
+  done
   mkdir -p dist
   "$tool" buildx build "$@" --tag "$registry/$pushed:$version" --push \
     --provenance=mode=max --sbom=true --metadata-file "dist/$pushed.json" .

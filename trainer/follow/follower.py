@@ -35,9 +35,10 @@ class Follower:
     name: str
     base: str
     open_store: Callable[[], Store]
-    """Called for every look: a Secret that was mounted anew counts."""
+    """Called again after a failure: the Secret may be another by then."""
     copies: Copies
     server: Vllm
+    _store: Store | None = None
 
     def look(self) -> Look:
         """Compare, act, and say what came of it; what failed is left to the next look."""
@@ -64,7 +65,7 @@ class Follower:
     def _wanted_copy(self, served: Path | None, look: Look) -> Path | None:
         """Fetched also while the server does not answer: it may only be starting."""
         try:
-            store = self.open_store()
+            store = self._store = self._store or self.open_store()
             answer = find_wanted(store, self.base)
             look.notes += [answer.note] if answer.note else []
             if answer.adapter is None:
@@ -72,6 +73,7 @@ class Follower:
             path = self.copies.path(answer.adapter.digest)
             return path if path == served else self.copies.fetch(store, answer.adapter)
         except StageError as error:
+            self._store = None
             look.notes.append(error.message)
             return None
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import httpx2
 import pytest
 from builders.promoted import NEW_BASE, OLD_BASE, promote, run_id, train
 from builders.vllm_server import VllmServer, vllm_server
@@ -324,6 +325,28 @@ def test_an_output_that_was_copied_elsewhere_is_followed_there(follower, server,
     store.write(layout.POINTER, json.dumps(document).encode())
     follower.look()
     assert served(server) == digest
+
+
+def test_what_somebody_else_unloaded_is_loaded_again(follower, server, store):
+    digest = promote(store, train(store, 1))
+    follower.look()
+    httpx2.post(f"{server.url}/v1/unload_lora_adapter", json={"lora_name": NAME})
+    assert served(server) is None
+    follower.look()
+    assert served(server) == digest
+
+
+def test_the_store_is_opened_once_and_again_after_it_failed(follower, store):
+    opened = []
+    follower.open_store = lambda: opened.append(store) or store
+    promote(store, train(store, 1))
+    follower.look()
+    follower.look()
+    assert len(opened) == 1
+    store.write(layout.POINTER, b"cut")
+    follower.look()
+    follower.look()
+    assert len(opened) == 2
 
 
 def test_what_somebody_else_loaded_under_the_name_is_replaced(follower, server, store):

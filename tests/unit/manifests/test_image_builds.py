@@ -97,6 +97,13 @@ def test_a_builder_that_makes_no_provenance_pushes_nothing(project):
     assert "needs docker with buildx" in caught.value.stderr
 
 
+def test_a_password_is_not_published_as_provenance(project):
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        build(project, "--push", "r.example/ml", UV_DEFAULT_INDEX="https://me:secret@i.example")
+    assert "UV_DEFAULT_INDEX holds a password" in caught.value.stderr
+    assert "secret" not in caught.value.stderr
+
+
 def a_bom(serial: str, time: str) -> dict:
     return {
         "serialNumber": serial,
