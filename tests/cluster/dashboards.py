@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-GRAFANAS = {"run": ".*", "__rate_interval": "10s", "__interval": "30s"}
-"""What Grafana puts in for scrapes of each second, and for the choice All of a variable."""
+GRAFANAS = {"run": ".*", "__rate_interval": "10s", "__interval": "10m"}
+"""What Grafana puts in for scrapes of each second, a bar's least time, and the choice All."""
 LABEL_VALUES = re.compile(r"^label_values\((?P<selector>.+), (?P<label>\w+)\)$")
 
 

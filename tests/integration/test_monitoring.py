@@ -31,13 +31,15 @@ def scraping(desk: Desk) -> dict[str, object]:
     return {"global": times, "scrape_configs": [job]}
 
 
-def a_job_that_falls_behind(desk: Desk, base: BaseDesk) -> None:
+def a_job_that_falls_behind(desk: Desk, base: BaseDesk, server: Prometheus) -> None:
     """Judged on revision a; then the base model moves to b, after a look that failed."""
     base.apply(settleSeconds=0, writeBack=GIT)
     base.look(1).found("a")
     base.writing(2).running().succeeded(commit="c1", changed_files=1)
     base.until_ready("True", "Resolved")
     desk.apply(JOB, baseModel={"name": NAME}, promotion={"policy": "Manual"})
+    from_0 = "tunekeeper_promotions_total == 0"
+    wait_until(lambda: server.query(from_0), "it is counted from 0", SCRAPED_WITHIN_S)
     desk.kubelet.pod("prepare").running().succeeded(base_revision="rev-a", base_digest=A)
     desk.kubelet.pod("train").running().succeeded()
     desk.kubelet.pod("judge").running().succeeded(Details(evaluation=a_judgement()))
@@ -81,7 +83,7 @@ def test_every_panel_of_the_rows_has_data_and_says_what_happened(
     plane: ControlPlane, namespace: str
 ) -> None:
     with operated(plane, namespace) as desk, running(scraping(desk)) as server:
-        a_job_that_falls_behind(desk, BaseDesk(desk))
+        a_job_that_falls_behind(desk, BaseDesk(desk), server)
         wait_until(
             lambda: unanswered(server, namespace) == [], "every panel has data", SCRAPED_WITHIN_S
         )
