@@ -33,7 +33,7 @@ Answers = dict[str, list[Any]]
 BOARDS = ("job", "fleet")
 NAMESPACE = "ml"
 WIDTH, HEAD = 1428, 80
-EPOCHS = 4
+EPOCHS = 12
 """Minutes of training, so that there are curves."""
 INTERVAL, BAR_S = "$__interval", 30
 """A bar counts what happened in its time."""

@@ -30,6 +30,7 @@ LEFT, BOTTOM, TOP = 92, 34, 6
 GAP_S = 5.0
 """Without a value for so long a line is interrupted; it is scraped each second."""
 CELL_W, CELL_H = 58, 33
+LABEL_W = 40
 THOUSAND = 1000
 SIZES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
@@ -280,7 +281,7 @@ def chart(panel: Panel, lines: Sequence[Line], span: tuple[float, float] | None 
     below_s = [(left + t, seconds(t)) for t in ticks(0, right - left)]
     below_x = [(x, f"{x:g}") for x in ticks(left, right, least=1.0)]
     axes += "".join(
-        below(place((x, low))[0], height, text) for x, text in (below_s if span else below_x)
+        below(place((x, low))[0], width, height, text) for x, text in (below_s if span else below_x)
     )
     paths = [
         path(panel, part, n, place, low)
@@ -308,11 +309,11 @@ def axis(y: float, text: str, width: int) -> str:
     return f'{line}<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text>'
 
 
-def below(x: float, height: int, text: str) -> str:
-    """A value below the picture."""
-    return (
-        f'<text x="{x:.1f}" y="{height - BOTTOM + 18}" text-anchor="middle">{escape(text)}</text>'
-    )
+def below(x: float, width: int, height: int, text: str) -> str:
+    """A value below the picture; the last one ends with it."""
+    anchor = "end" if x > width - LABEL_W else "middle"
+    place = f'x="{x:.1f}" y="{height - BOTTOM + 18}" text-anchor="{anchor}"'
+    return f"<text {place}>{escape(text)}</text>"
 
 
 def path(panel: Panel, line: Line, number: int, place: Any, low: float) -> str:  # noqa: ANN401 - a function
