@@ -93,7 +93,9 @@ def look(world: Monitored, seen: Seen) -> None:
     for name, board in BOARDS.items():
         for variable in dashboards.variables(board):
             found = world.server.series(dashboards.filled(variable.selector, world.values))
-            seen.variables[f"{name}/{variable.name}"] = {one[variable.label] for one in found}
+            seen.variables[f"{name}/{variable.name}"] = {
+                one.get(variable.label, "") for one in found
+            }
     seen.series = world.server.series(f'{{__name__=~"({OURS})_.*"}}')
     seen.rules = world.server.rules()
     seen.firing = [one["metric"] for one in world.history('ALERTS{alertstate="firing"}')]
@@ -160,13 +162,13 @@ def test_a_variable_offers_what_there_is(seen: Seen, variable: str, value: str) 
 def test_the_curves_of_both_runs_lie_side_by_side(seen: Seen) -> None:
     for query in dashboards.queries(BOARDS["tunekeeper-job"]):
         if query.panel == "Loss by step, every run":
-            runs = {one["metric"]["run"] for one in seen.ranges[query.expression]}
+            runs = {one["metric"].get("run") for one in seen.ranges[query.expression]}
             assert runs == {"1", "2"}
 
 
 def test_job_run_and_stage_of_a_training_come_from_its_pods_labels(seen: Seen) -> None:
     steps = [one for one in seen.series if one["__name__"] == "tunekeeper_trainer_step"]
-    told = {(one["finetunejob"], one["run"], one["stage"]) for one in steps}
+    told = {(one["finetunejob"], one.get("run", ""), one["stage"]) for one in steps}
     assert {(JOB, run, Stage.TRAIN.value) for run in "12"} <= told
     assert {stage for _, _, stage in told} <= set(Stage)
     assert not [label for one in steps for label in one if label.startswith("exported_")]
