@@ -19,7 +19,7 @@ VALUES_HEAD = """# Values of the chart tunekeeper.
 PAGE_HEAD = """# The chart's values
 
 Generated from `controller/api/chart.py` by `make generate`; do not edit. How to install:
-[install.md](install.md#with-helm).
+"With helm" in docs/install.md.
 
 A value that is not in this table, or of another type, is refused by helm before anything is made.
 

@@ -53,7 +53,9 @@ FAMILIES: Mapping[str, Family] = {
     "run_tokens_per_second": Family("Non-padding tokens in training, of the newest run."),
     "gpu_seconds": Family("GPU time of the newest run, all attempts."),
     "wasted_gpu_seconds": Family("GPU time of the newest run in attempts that failed."),
-    "cost": Family("Of the newest run, at spec.budget.pricePerGpuHour.", "currency"),
+    "cost": Family(
+        "Of the newest run, at spec.budget.pricePerGpuHour or the operator's price.", "currency"
+    ),
     "base_model_info": Family("1: the BaseModel that the newest run is on.", "basemodel"),
     "promoted_sequence": Family("How often the adapter in use was changed."),
     "promoted": Family("1: what the spec asks to be in use is; 0: it is not, and why.", "reason"),

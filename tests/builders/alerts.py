@@ -110,6 +110,10 @@ JOB_CASES: dict[str, tuple[str, Case]] = {
         "JobPendingTooLong",
         Case(in_phase("Pending", "1x6 0x100", Running="0x6 1x100"), at="2h"),
     ),
+    "it has waited for 50 minutes, all that was seen of it": (
+        "JobPendingTooLong",
+        Case(in_phase("Pending", ON), at="50m"),
+    ),
     "it waits between stages": (
         "JobPendingTooLong",
         Case(in_phase("Pending", " ".join(["1x2 0x2"] * 20)), at="4h"),

@@ -137,6 +137,11 @@ AWS = "leads to https://s3.amazonaws.com;"
         pytest.param(
             told("HF_ENDPOINT", "https://evil.example", baseModel=HUB), "evil", id="another mirror"
         ),
+        pytest.param(
+            told("HUGGINGFACE_CO_STAGING", "1", baseModel=HUB),
+            "huggingface.co, 1;",
+            id="the hub's other one",
+        ),
         pytest.param(told("https_proxy", "http://evil.example:1"), "evil", id="a proxy"),
         pytest.param(told("ALL_PROXY", "evil.example:1"), "evil", id="a proxy without scheme"),
         pytest.param(told("AWS_ENDPOINT_URL_S3", "https://evil.example"), "evil", id="AWS's own"),
