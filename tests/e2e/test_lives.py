@@ -1,6 +1,7 @@
 """What people and clusters do to a job, on a node: suspend, starve, delete, hand over."""
 
 import pytest
+from cluster.node import cgroups
 from cluster.process import wait_until
 from e2e.installation import Installation
 from e2e.objects import OUTPUT
@@ -38,6 +39,9 @@ def is_suspended(status: Status) -> bool:
     return status.get("phase") == "Suspended"
 
 
+@pytest.mark.skipif(
+    not cgroups.limits_memory(), reason="the kernel bounds no cgroup's memory on this machine"
+)
 def test_a_trainer_killed_for_its_memory_ends_the_job_with_a_hint(sample: Sample) -> None:
     tenant = sample.tenant
     job = sample.job("starved", sample.data())

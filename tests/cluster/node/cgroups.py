@@ -23,6 +23,14 @@ def remove(name: str) -> None:
             _remove_tree(root / name)
 
 
+def limits_memory() -> bool:
+    """Whether the kernel counts and bounds the memory of a cgroup here."""
+    controllers = MOUNTED / "cgroup.controllers"
+    if controllers.exists():
+        return "memory" in controllers.read_text().split()
+    return (MOUNTED / "memory" / "memory.limit_in_bytes").exists()
+
+
 def hierarchies() -> list[Path]:
     """Mounted hierarchies, each once."""
     if (MOUNTED / "cgroup.controllers").exists():
