@@ -3,12 +3,16 @@
 import http.client
 import json
 import ssl
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
+Answer = tuple[int, bytes]
 TIMEOUT_S = 30
+BUSY_S, RETRY_S = 15, 0.2
+"""A CRD that was changed makes the server busy with its storage for a moment."""
 MERGE = "application/merge-patch+json"
 
 
@@ -73,14 +77,24 @@ class Api:
             ApiFailed: the status is not 2xx.
             OSError: there was no whole answer.
         """
-        status, said = self.raw(method, path, body, content_type)
+        status, said = self._heard(method, path, body, content_type)
         if status >= http.HTTPStatus.BAD_REQUEST:
             raise ApiFailed(status, _json(said), f"{method} {path}")
         return _json(said)
 
+    def _heard(self, method: str, path: str, body: Json | None, content_type: str) -> Answer:
+        """Asks again while the server says that it is busy, as client-go does."""
+        deadline = time.monotonic() + BUSY_S
+        while True:
+            answer = self.raw(method, path, body, content_type)
+            is_busy = answer[0] == http.HTTPStatus.TOO_MANY_REQUESTS
+            if not is_busy or time.monotonic() > deadline:
+                return answer
+            time.sleep(RETRY_S)
+
     def raw(
         self, method: str, path: str, body: Json | None = None, content_type: str = ""
-    ) -> tuple[int, bytes]:
+    ) -> Answer:
         """Status and body as they came."""
         tls = ssl.create_default_context(cafile=self.ca_file)
         connection = http.client.HTTPSConnection(
