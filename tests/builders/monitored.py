@@ -111,8 +111,11 @@ def scraping(namespace: str, access: ApiAccess, targets: Mapping[str, str]) -> d
     return config
 
 
-def two_runs(monitored: Monitored, *, epochs: int = 2) -> None:
-    """A job is trained, its base model moves, it is trained again; another one has bad data."""
+def two_runs(monitored: Monitored, *, epochs: int = 20) -> None:
+    """A job is trained, its base model moves, it is trained again; another one has bad data.
+
+    Trained so long that a scrape each second sees it on a fast machine, too.
+    """
     circle = monitored.circle
     circle.publisher.first()
     objects = [an_object("BaseModel", BASE, circle.base_spec()), a_job(followed(circle, epochs))]
