@@ -7,7 +7,7 @@ UV := $(TOOLS)/bin/uv
 BIN := .venv/bin
 QUICKSTART := examples/quickstart
 PROGRAMS := etcd kube-apiserver kube-controller-manager kubectl versitygw kstatus prometheus promtool amtool \
-  actionlint helm
+  actionlint helm crane
 NOT_NEEDED := examples/quickstart-not-needed
 BASE := $(QUICKSTART)/build/base
 
@@ -65,7 +65,7 @@ programs: setup ## Build the real programs that the tests run, once (about 10 mi
 	@PYTHONPATH=tests $(BIN)/python -m cluster.assets $(PROGRAMS)
 
 test-integration: setup programs ## The tests on a real API server, object store and Prometheus
-	@$(BIN)/pytest -n 0 tests/integration
+	@$(BIN)/pytest -n 2 --dist loadfile tests/integration
 
 # CASE=<id or kind> runs that one; FAULT_SEED=<n> the sample of that seed; COUNT=<n> each n times.
 test-faults: setup programs ## The operator under fire: a sample of the fault suite (minutes)
@@ -148,8 +148,9 @@ bench-trainer: setup quickstart-base ## Our trainer beside TRL's: speed, memory,
 	@UV_PROJECT_ENVIRONMENT=build/peer $(UV) sync --frozen --extra train --no-default-groups --group peer --quiet
 	@PYTHONPATH=. $(BIN)/python -m bench.trainer --peer build/peer/bin/python --base $(BASE) $(BENCH_ARGS)
 
+# Of several runs the newest.
 bench-answers: quickstart ## The arms' tokens per second beside transformers, one prompt at a time
-	@PYTHONPATH=. $(BIN)/python -m bench.trainer.answers --run $(QUICKSTART)/build/output/runs/* --base $(BASE) $(BENCH_ARGS)
+	@PYTHONPATH=. $(BIN)/python -m bench.trainer.answers --run "$$(ls -dt $(QUICKSTART)/build/output/runs/* | head -n 1)" --base $(BASE) $(BENCH_ARGS)
 
 bench-basemodels: setup programs ## What watching 1,000 base models costs. On a real API server
 	@PYTHONPATH=.:tests $(BIN)/python bench/basemodels.py

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Writes the wheel and the chart's archive to dist/, both at the project's version.
 #
+# The archive is the same for the same commit, byte for byte. It takes GNU tar.
+#
 # On a tagged commit the tag, v<version>, has to be that version. $HELM and $UV name the programs.
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,4 +24,11 @@ mkdir -p dist
 # Helm tells of the links into manifests/, whose files it packs, with a line each.
 said=$("${HELM:-helm}" package charts/tunekeeper --destination dist \
   --version "$version" --app-version "$version" 2>&1) || fail "$said"
+# Helm stamps each file with the time of packing. With the commit's, a commit has one archive.
+archive=dist/tunekeeper-$version.tgz
+unpacked=$(mktemp -d)
+trap 'rm -rf "$unpacked"' EXIT
+tar -xzf "$archive" -C "$unpacked"
+tar -c --sort=name --mtime="@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}" \
+  --owner=0 --group=0 --numeric-owner -C "$unpacked" tunekeeper | gzip -n > "$archive"
 ls "dist/tunekeeper-$version-py3-none-any.whl" "dist/tunekeeper-$version.tgz"

@@ -22,6 +22,7 @@ PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?")
+_VARIABLE = re.compile(r"(?!TUNEKEEPER_)[A-Za-z_][A-Za-z0-9_]{0,127}")
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 Check = Callable[[Any], str | None]
@@ -85,6 +86,19 @@ def _is_quantity(amount: object) -> bool:
     return is_written and bool(_QUANTITY.fullmatch(str(amount)))
 
 
+def _variables(value: str) -> str | None:
+    try:
+        variables = json.loads(value or "{}").items()
+    except (ValueError, AttributeError):
+        variables = [("", None)]
+    if all(_VARIABLE.fullmatch(name) and isinstance(text, str) for name, text in variables):
+        return None
+    return (
+        'write a JSON object of texts, such as {"HTTPS_PROXY": "http://proxy:3128"}; no name '
+        f"begins with {ENV_PREFIX}"
+    )
+
+
 def _port(value: int) -> str | None:
     return None if 0 < value < 1 << 16 else "write a port from 1 to 65535"
 
@@ -116,6 +130,12 @@ class OperatorSettings:
         "",
         "what prepare and judge ask for where a job says nothing, as JSON; empty: little",
         _resources,
+    )
+    stage_env: str = _setting(
+        "",
+        "environment variables of every pod that is started, such as a proxy, as a JSON object; a "
+        "job's own win, and no value is a secret; empty: none",
+        _variables,
     )
     price_per_gpu_hour: str = _setting(
         "", "price of a GPU hour where a job gives none; empty: no cost is shown", _price

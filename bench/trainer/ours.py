@@ -21,6 +21,7 @@ from bench.trainer.side import (
     resident_bytes,
 )
 from trainer.model.adapter import base_of, trainable
+from trainer.model.heap import map_large_blocks
 from trainer.train.corpus import Corpus, corpus_for
 from trainer.train.documents import Document
 from trainer.train.loop import Training
@@ -75,6 +76,7 @@ def main(path: str) -> None:
     """Step when told to."""
     pulpit, work, start = Pulpit(), Work.read(path), Start()
     start.ends("imports")
+    map_large_blocks()  # as the train stage does
     training = begun(work, start)
     start.ends("plan")
     pulpit.say(loaded_bytes=resident_bytes(), start=start.parts)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 from controller.api.chartparts import (
     Labels,
@@ -19,10 +20,16 @@ from controller.api.chartparts import (
     Port,
 )
 from controller.api.compute import Quantity
-from controller.settings import LOG_LEVELS, OperatorSettings
+from controller.settings import ENV_PREFIX, LOG_LEVELS, OperatorSettings
 from trainer.contract.base import LocalObjectReference, Name, Wire
 
 ImagePattern = Annotated[str, Field(pattern=r"^[^\s*]+([/:@]\*)?$", max_length=512)]
+VARIABLE_NAMES: JsonDict = {
+    "pattern": "^[A-Za-z_][A-Za-z0-9_]*$",
+    "maxLength": 128,
+    "not": {"pattern": f"^{ENV_PREFIX}"},
+}
+VariableText = Annotated[str, Field(max_length=4096)]
 HostPattern = Annotated[str, Field(pattern=r"^(\*\.)?[a-z0-9:]([-a-z0-9.:]*[a-z0-9:])?$")]
 
 
@@ -76,6 +83,12 @@ class Trainer(Wire):
     cpu_stage_resources: ResourceAmounts = Field(
         default_factory=ResourceAmounts,
         description="Resources of prepare and judge. Empty: half a CPU and 1 GiB are requested.",
+    )
+    env: dict[str, VariableText] = Field(
+        default={},
+        json_schema_extra={"propertyNames": VARIABLE_NAMES},
+        description="Environment variables of every pod that the controller starts, looks at base "
+        "models included, such as HTTPS_PROXY or HF_ENDPOINT; those of a job win. Never a secret.",
     )
     price_per_gpu_hour: str = Field(
         default="",
@@ -157,6 +170,7 @@ ELSEWHERE = {
     "image_pull_policy": "image.pullPolicy",
     "train_resources": "trainer.resources",
     "cpu_stage_resources": "trainer.cpuStageResources",
+    "stage_env": "trainer.env",
     "price_per_gpu_hour": "trainer.pricePerGpuHour",
     "currency": "trainer.currency",
     "kubeconfig": "the pod's own",

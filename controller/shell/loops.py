@@ -1,10 +1,11 @@
 """The two loops put together: the same reconcile for either kind, each with its own work."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from controller.api.compute import Resources
+from controller.api.compute import EnvVar, Resources
 from controller.api.status import Images
 from controller.core.draft import StatusT
 from controller.core.observed import Settings
@@ -150,7 +151,12 @@ def pod_settings(settings: OperatorSettings) -> PodSettings:
         progress_port=settings.progress_port,
         train_resources=_resources(settings.train_resources),
         cpu_stage_resources=_resources(settings.cpu_stage_resources),
+        env=_variables(settings.stage_env),
     )
+
+
+def _variables(text: str) -> tuple[EnvVar, ...]:
+    return tuple(EnvVar(name=name, value=value) for name, value in json.loads(text or "{}").items())
 
 
 def _resources(text: str) -> Resources | None:

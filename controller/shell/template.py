@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.api.compute import Compute, Resources
+from controller.api.compute import Compute, EnvVar, Resources
 from controller.api.finetunejob import KIND, FineTuneJob
 from controller.api.meta import API_VERSION, ObjectMeta
 from controller.core.actions import StartStage
@@ -69,6 +69,8 @@ class PodSettings:
     """Instead of ours, where a job with at most one GPU asks for nothing."""
     cpu_stage_resources: Resources | None = None
     """The same of prepare and judge."""
+    env: tuple[EnvVar, ...] = ()
+    """Variables of every pod; those of a job win."""
 
 
 @dataclass(frozen=True)
@@ -262,7 +264,10 @@ def _container(work: Workload, pods: PodSettings) -> Json:
         **policy,
         "command": ["python", "-P", "-m", "trainer", work.command, *ranks.options(work.ranks)],
         "env": environment(
-            work.request, work.compute.env, port=pods.progress_port, image=work.image
+            work.request,
+            [*pods.env, *work.compute.env],
+            port=pods.progress_port,
+            image=work.image,
         ),
         "ports": [{"name": PORT_NAME, "containerPort": pods.progress_port}],
         "resources": _resources(work),

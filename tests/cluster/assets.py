@@ -112,9 +112,14 @@ ACTIONLINT = GoModule(
     "github.com/rhysd/actionlint",
     {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"},
 )
+REGISTRY = GoModule(
+    "registry",
+    "github.com/google/go-containerregistry",
+    {"crane": "github.com/google/go-containerregistry/cmd/crane"},
+)
 TWIN = GoModule("twin", "sigs.k8s.io/controller-runtime", {"twin": "."})
 """What the operator is measured against."""
-ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS, PROMETHEUS, HELM, ALERTMANAGER, ACTIONLINT)
+ALL = (ETCD, KUBERNETES, VERSITYGW, KSTATUS, PROMETHEUS, HELM, ALERTMANAGER, ACTIONLINT, REGISTRY)
 BUILT = {name: module for module in (*ALL, TWIN) for name in module.packages}
 ENVTEST = {*ETCD.packages, *KUBERNETES.packages}
 """What the folder that KUBEBUILDER_ASSETS names may hold."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +32,18 @@ def helm(*arguments: str | Path, kubeconfig: Path | None = None) -> str:
     Raises:
         HelmFailed: with what it said.
     """
+    return _run(arguments, kubeconfig).stdout
+
+
+def helm_aloud(*arguments: str | Path) -> str:
+    """The same with what it wrote to standard error; of registries it speaks there."""
+    ended = _run(arguments, None)
+    return ended.stderr + ended.stdout
+
+
+def _run(
+    arguments: Sequence[str | Path], kubeconfig: Path | None
+) -> "subprocess.CompletedProcess[str]":
     with tempfile.TemporaryDirectory(prefix="tunekeeper-helm-") as home:
         homes = {f"HELM_{kind}_HOME": home for kind in ("CACHE", "CONFIG", "DATA")}
         env = os.environ | homes | {"KUBECONFIG": str(kubeconfig or os.devnull)}
@@ -44,7 +57,7 @@ def helm(*arguments: str | Path, kubeconfig: Path | None = None) -> str:
         )
     if ended.returncode:
         raise HelmFailed(f"helm {' '.join(map(str, arguments))}: {ended.stderr}{ended.stdout}")
-    return ended.stdout
+    return ended
 
 
 def package(folder: Path, version: str = "") -> Path:

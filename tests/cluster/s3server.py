@@ -133,12 +133,12 @@ def _start(folder: Path, ca: Path | None) -> tuple[Process, S3Server]:
         ca.read_text() if ca else "",
         str(ca) if ca else None,
     )
-    wait_until(lambda: _answers(process, host), f"versitygw on {host}")
+    wait_until(lambda: answers(process, host), f"versitygw on {host}")
     return process, server
 
 
-def _answers(process: Process, host: str) -> bool:
-    """Whether it listens; a health page over TLS would need its CA here, a connection does not."""
+def answers(process: Process, host: str) -> bool:
+    """Whether a server listens; a page of its health over TLS would need its CA here."""
     process.check()
     address, _, port = host.partition(":")
     try:

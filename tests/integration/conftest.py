@@ -1,7 +1,7 @@
-"""A real API server for every test of this folder: one per session, one namespace per test.
+"""A real API server for every test of this folder: one per process, one namespace per test.
 
 Nothing here may be skipped: a program that is missing is built, and what cannot be built is an
-error that says what to do. Run it in one process (``-n 0``): each would start its own servers.
+error that says what to do.
 """
 
 import functools

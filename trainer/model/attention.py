@@ -16,7 +16,9 @@ from transformers import AttentionInterface, PreTrainedModel
 
 NAME = "tunekeeper_packed"
 MAX_PADDING = 1.25
-"""Rows share one call while the longest is at most so much longer than the shortest."""
+"""Rows share one call while the longest is at most so much longer than the shortest, ..."""
+LONGEST_PADDED = 128
+"""... and no longer than this: to gather them then costs more than a call of their own."""
 QKV = tuple[Tensor, Tensor, Tensor]
 Each = Callable[[Tensor], Tensor]
 _UNSUPPORTED = ("attn_logit_softcapping", "attention_chunk_size", "attention_sink")
@@ -48,11 +50,36 @@ Divide = Callable[[int, Sequence[int]], Division]
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of like length, padded to the longest: positions in the pack, shape (rows, longest)."""
+    """Rows of like length that lie behind each other in the pack."""
 
-    positions: Tensor
+    rows: int
+    longest: int
     visible: Tensor | None
     """(longest, prefix + longest); None: plain causal."""
+    positions: Tensor | None
+    """Where each of (rows x longest) is among the group's tokens; None: no row is padded."""
+    kept: Tensor | None
+    """Where each of the group's tokens is among (rows x longest); None: no row is padded."""
+
+    def map(self, each: Each) -> "Group":
+        """The same group, with every tensor of it put through ``each``."""
+        tensors = (self.visible, self.positions, self.kept)
+        moved = (None if one is None else each(one) for one in tensors)
+        return Group(self.rows, self.longest, *moved)
+
+    def attend(self, own: QKV, prefix: QKV, heads: Heads) -> Tensor:
+        """Attention of the group's tokens to their rows and the prefix: (tokens, heads, width)."""
+        q, k, v = (self._row_by_row(tensor) for tensor in own)
+        if prefix[0].shape[1]:
+            shared = [tensor[None].expand(self.rows, -1, -1, -1) for tensor in prefix[1:]]
+            k, v = torch.cat([shared[0], k], dim=2), torch.cat([shared[1], v], dim=2)
+        out = _rows_attention((q, k, v), self.visible, heads)
+        return out if self.kept is None else out.index_select(0, self.kept)
+
+    def _row_by_row(self, states: Tensor) -> Tensor:
+        """(heads, tokens, width) in; (rows, heads, longest, width) out."""
+        full = states if self.positions is None else states.index_select(1, self.positions)
+        return full.view(len(full), self.rows, self.longest, -1).transpose(0, 1)
 
 
 @dataclass(frozen=True)
@@ -60,25 +87,25 @@ class Segments:
     """How a pack divides: a shared prefix, which may be empty, then groups of rows."""
 
     prefix: int
+    sizes: tuple[int, ...]
+    """Tokens of each group."""
     groups: tuple[Group, ...]
-    inverse: Tensor
-    """For each position of the pack, its place in the groups' concatenated outputs."""
 
     def map(self, each: Each) -> "Segments":
         """The same division, with every tensor of it put through ``each``."""
-        groups = tuple(
-            Group(each(g.positions), None if g.visible is None else each(g.visible))
-            for g in self.groups
-        )
-        return replace(self, groups=groups, inverse=each(self.inverse))
+        return replace(self, groups=tuple(group.map(each) for group in self.groups))
 
     def attend(self, qkv: QKV, heads: Heads) -> Tensor:
         """One call of SDPA for each group."""
-        outputs = [_group_attention(qkv, group, self.prefix, heads) for group in self.groups]
+        sizes = [self.prefix, *self.sizes]
+        first, *parts = zip(*(torch.split(tensor, sizes, dim=1) for tensor in qkv), strict=True)
+        outputs = [
+            group.attend(part, first, heads) for group, part in zip(self.groups, parts, strict=True)
+        ]
         if self.prefix:
-            first = [tensor[None, :, : self.prefix] for tensor in qkv]
-            outputs.insert(0, _rows_attention((first[0], first[1], first[2]), None, heads))
-        return torch.cat(outputs).index_select(0, self.inverse)
+            q, k, v = (tensor[None] for tensor in first)
+            outputs.insert(0, _rows_attention((q, k, v), None, heads))
+        return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
 
 
 def divide(prefix: int, lengths: Sequence[int]) -> Segments:
@@ -86,27 +113,30 @@ def divide(prefix: int, lengths: Sequence[int]) -> Segments:
 
     Rows are expected in order of length: neighbours of like length share one call.
     """
-    groups: list[Group] = []
-    inverse = [torch.arange(prefix)]
-    start = flat = prefix
-    for part in _alike(lengths):
-        longest = max(part)
-        starts = start + torch.tensor([0, *part]).cumsum(0)[:-1]
-        inside = torch.arange(longest)
-        real = inside < torch.tensor(part)[:, None]
-        positions = (starts[:, None] + inside).where(real, starts[:, None])
-        places = flat + torch.arange(real.numel()).view(real.shape)
-        inverse.append(places[real])
-        groups.append(Group(positions, _visible(prefix, longest)))
-        start, flat = start + sum(part), flat + real.numel()
-    return Segments(prefix, tuple(groups), torch.cat(inverse))
+    parts = _alike(lengths)
+    groups = tuple(_group(prefix, part) for part in parts)
+    return Segments(prefix, tuple(sum(part) for part in parts), groups)
+
+
+def _group(prefix: int, lengths: Sequence[int]) -> Group:
+    """A group of rows with these lengths."""
+    rows, longest = len(lengths), max(lengths)
+    visible = _visible(prefix, longest)
+    if min(lengths) == longest:
+        return Group(rows, longest, visible, None, None)
+    starts = torch.tensor([0, *lengths]).cumsum(0)[:-1, None]
+    inside = torch.arange(longest)
+    real = inside < torch.tensor(lengths)[:, None]
+    positions = (starts + inside).where(real, starts).flatten()
+    return Group(rows, longest, visible, positions, real.flatten().nonzero().flatten())
 
 
 def _alike(lengths: Sequence[int]) -> list[list[int]]:
     parts: list[list[int]] = []
     for length in lengths:
         members = [*parts[-1], length] if parts else [length]
-        if parts and max(members) <= MAX_PADDING * min(members):
+        is_cheap = max(members) <= LONGEST_PADDED and max(members) <= MAX_PADDING * min(members)
+        if parts and (is_cheap or max(members) == min(members)):
             parts[-1] = members
         else:
             parts.append([length])
@@ -134,19 +164,6 @@ def packed(
     """Attention of one pack; query, key and value are (1, heads, tokens, width)."""
     heads = Heads(getattr(module, "num_key_value_groups", 1), dropout, scaling)
     return segments.attend((query[0], key[0], value[0]), heads)[None], None
-
-
-def _group_attention(qkv: QKV, group: Group, prefix: int, heads: Heads) -> Tensor:
-    rows, longest = group.positions.shape
-    flat = group.positions.flatten()
-    q, k, v = (
-        tensor.index_select(1, flat).view(tensor.shape[0], rows, longest, -1).transpose(0, 1)
-        for tensor in qkv
-    )
-    if prefix:
-        shared = [tensor[None, :, :prefix].expand(rows, -1, -1, -1) for tensor in qkv[1:]]
-        k, v = torch.cat([shared[0], k], dim=2), torch.cat([shared[1], v], dim=2)
-    return _rows_attention((q, k, v), group.visible, heads)
 
 
 def _rows_attention(qkv: QKV, visible: Tensor | None, heads: Heads) -> Tensor:

@@ -36,6 +36,8 @@ class Choices:
 
     attention: Literal["PerDocument", "Varlen"] = "PerDocument"
     """Of packs: SDPA for rows of like length, or one call of the flash kernel for all rows."""
+    fused: bool = False
+    """Layers pass over memory less often (``fused``); a GPU's own kernels were not compared."""
     autocast: bool = False
     """The FP32 adapter multiplies in BF16, so that no FP32 copy of its inputs is kept."""
     pinned: bool = False
@@ -58,7 +60,7 @@ def hardware_of(device: torch.device) -> Hardware:
 def choices_for(hardware: Hardware, dtype: torch.dtype, head_width: int) -> Choices:
     """How to compute a model of that type with heads so wide."""
     if hardware.kind != "cuda":
-        return Choices()
+        return Choices(fused=True)
     return Choices(
         attention="Varlen" if _has_varlen(hardware, dtype, head_width) else "PerDocument",
         autocast=dtype == torch.bfloat16,

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from trainer.model.adapter import base_of, copy_weights, restore_weights, trainable
+from trainer.model.fused import fuse
 from trainer.model.hardware import choices_of
 from trainer.report.model import LossPoint
 from trainer.train.checkpoint import Checkpoint, restore_rng, rng_state
@@ -55,6 +56,8 @@ class Training:
         self.parameters = trainable(self.model)
         self.evaluations = evaluation_steps(len(self.steps))
         self.choices = choices_of(base_of(self.model))
+        if self.choices.fused:
+            fuse(self.model)
         self.figures: Late[LossPoint] = Late(self.choices.steps_late)
         self._clock_at = self.clock()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from builders.api import a_job_document
+from builders.docpages import is_shown
 from builders.policies import path_of
 from builders.prometheus_kinds import monitoring_kind
 from cluster.api import Json
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("### With Helm\n")[2].partition("\n### ")[0]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+(README_SAYS,) = re.findall(r"```text\n(NAME: tunekeeper\n.*?)```", README, re.DOTALL)
 UNINSTALL = PAGE.partition("## Uninstall\n")[2].partition("With kustomize")[0]
 TEAMS = ("ml", "nlp")
 GONE_WITHIN_S = 30
@@ -80,6 +82,7 @@ def test_the_page_installs_upgrades_and_uninstalls(cluster: ControlPlane, folder
     assert folder.is_dir()
     said = run(cluster, command("helm install"))
     assert "STATUS: deployed" in said
+    assert is_shown(README_SAYS, said) == []
     assert image(cluster) == "registry.example.com/ml/tunekeeper:0.1.0"
     said = run(cluster, command("helm upgrade"))
     assert "works in the namespaces ml, nlp" in said

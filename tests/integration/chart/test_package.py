@@ -3,13 +3,19 @@
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 from cluster.assets import binary
 
 ROOT = Path(__file__).parents[3]
-NOBODY = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+COMMITTED_S = 1_700_000_000
+NOBODY = {
+    "GIT_COMMITTER_DATE": f"@{COMMITTED_S} +0000",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+}
 
 
 @pytest.fixture
@@ -43,6 +49,18 @@ def test_the_archive_has_the_version_of_the_project(checkout: Path, tag: str) ->
         git(checkout, "tag", tag)
     packed(checkout)
     assert [path.name for path in (checkout / "dist").iterdir()] == ["tunekeeper-0.1.0.tgz"]
+
+
+def test_nothing_in_the_archive_tells_when_and_by_whom_it_was_packed(checkout: Path) -> None:
+    packed(checkout)
+    path = checkout / "dist" / "tunekeeper-0.1.0.tgz"
+    with tarfile.open(path) as archive:
+        members = archive.getmembers()
+    names = [member.name for member in members]
+    assert "tunekeeper/Chart.yaml" in names
+    assert names == sorted(names)
+    assert {(each.mtime, each.uid, each.uname) for each in members} == {(COMMITTED_S, 0, "")}
+    assert path.read_bytes()[4:8] == bytes(4)  # gzip's own time
 
 
 def test_a_tag_of_another_version_is_refused(checkout: Path) -> None:

@@ -32,6 +32,7 @@ FULL: Json = {
         "image": {"repository": "r.example/trainer", "tag": "9"},
         "resources": {"requests": {"cpu": 4, "memory": "16Gi"}, "limits": {"memory": "16Gi"}},
         "cpuStageResources": {"requests": {"cpu": "1"}},
+        "env": {"HF_ENDPOINT": "https://hub.example.com"},
         "pricePerGpuHour": "2.50",
     },
     "settings": {"maxConcurrentRuns": 20, "logLevel": "debug"},
@@ -54,8 +55,9 @@ FULL: Json = {
     "workloadIdentity": "gke",
     "metrics": {
         name: {"enabled": True, "labels": {"release": "prometheus"}}
-        for name in ("serviceMonitor", "podMonitor", "prometheusRule", "dashboards")
-    },
+        for name in ("serviceMonitor", "podMonitor", "dashboards")
+    }
+    | {"prometheusRule": {"enabled": True, "runbookBaseUrl": "https://git.example.com/runbooks/"}},
     "podLabels": {"a": "b"},
     "podAnnotations": {"a": "b"},
     "deploymentAnnotations": {"a": "b"},
@@ -250,6 +252,11 @@ def owned(plane: ControlPlane) -> list[str]:
             id="no namespace for a policy",
         ),
         pytest.param({"crds": {"keep": False}}, "EVERY FineTuneJob and BaseModel", id="CRDs go"),
+        pytest.param(
+            {"metrics": {"prometheusRule": {"enabled": True}}},
+            "Alerts link to docs/runbooks/<alert>.md",
+            id="runbooks that no browser opens",
+        ),
         pytest.param({"crds": {"enabled": False}}, "by other means", id="CRDs of others"),
     ],
 )

@@ -72,6 +72,12 @@ TABLE: list[tuple[str, dict[str, Any], Look, object]] = [
         ),
     ),
     (
+        "variables of every pod that is started",
+        {"trainer": {"env": {"NO_PROXY": '10.0.0.0/8,".local"'}}},
+        lambda made: json.loads(settings(made).stage_env),
+        {"NO_PROXY": '10.0.0.0/8,".local"'},
+    ),
+    (
         "a price per GPU hour and its currency",
         {"trainer": {"pricePerGpuHour": "2.50", "currency": "CHF"}},
         lambda made: (settings(made).price_per_gpu_hour, settings(made).currency),

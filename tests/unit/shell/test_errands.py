@@ -10,6 +10,7 @@ from builders.jobs import START
 from builders.kube_jobs import at
 from prometheus_client.parser import text_string_to_metric_families
 
+from controller.api.compute import EnvVar
 from controller.api.read import read_base_model_status
 from controller.core.children import ChildState
 from controller.shell.errands import errands_of
@@ -67,6 +68,13 @@ def test_its_request_is_in_its_environment():
     env = {entry["name"]: entry.get("value", "") for entry in container(job)["env"]}
     request = ResolveRequest.model_validate_json(joined_request(env))
     assert (request.base_model.uid, request.number) == (UID, 1)
+
+
+def test_a_look_has_the_variables_that_the_operator_gives_to_every_pod():
+    scene = looking()
+    proxy = EnvVar(name="HTTPS_PROXY", value="http://proxy:3128")
+    job = errand_manifest(scene.base, scene.started[-1], PodSettings(env=(proxy,)))
+    assert {"name": "HTTPS_PROXY", "value": "http://proxy:3128"} in container(job)["env"]
 
 
 def test_each_errand_has_the_secret_of_its_own_work_and_no_other():

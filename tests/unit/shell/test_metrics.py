@@ -2,12 +2,11 @@
 
 from datetime import timedelta
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import get_args
 
 import pytest
 from builders.jobs import START, a_job
-from prometheus_client.parser import text_string_to_metric_families
+from builders.scraped import a_job_that, scraped, value
 
 from controller.api.conditions import Condition, ConditionType
 from controller.api.reasons import Reason
@@ -34,10 +33,6 @@ JOB = {"namespace": "ml", "finetunejob": "intents"}
 LAST_RETRAIN = "tunekeeper_job_last_retrain_timestamp_seconds"
 
 
-def a_job_that(**status):
-    return a_job().model_copy(update={"status": FineTuneJobStatus(**status)})
-
-
 def a_judgement():
     return Judgement(
         metric="ExactMatch",
@@ -48,16 +43,6 @@ def a_judgement():
         verdict=Verdict.PROMOTE,
         reason="better",
     )
-
-
-def scraped(metrics):
-    families = text_string_to_metric_families(metrics.render().decode())
-    samples = [sample for family in families for sample in family.samples]
-    return {(s.name, tuple(sorted(s.labels.items()))): s.value for s in samples}
-
-
-def value(metrics, series, /, **labels):
-    return scraped(metrics).get((series, tuple(sorted(labels.items()))))
 
 
 def test_a_job_is_counted_in_its_phase_and_in_no_other():
@@ -310,58 +295,6 @@ def test_the_time_of_the_last_retraining_is_told_once_there_was_one():
     assert value(metrics, LAST_RETRAIN, **JOB) is None
     metrics.published(a_job_that(phase="Succeeded", last_retrain_time=START))
     assert value(metrics, LAST_RETRAIN, **JOB) == START.timestamp()
-
-
-@pytest.fixture
-def clock():
-    """Seconds that pass when they are told to."""
-    return SimpleNamespace(now=100.0)
-
-
-def a_queued_job():
-    return a_job_that(phase="Queued")
-
-
-def a_started_job():
-    return a_job_that(phase="Pending", run=RunStatus(number=1))
-
-
-def queue_wait(metrics):
-    name = "tunekeeper_run_queue_seconds"
-    return value(metrics, f"{name}_count"), value(metrics, f"{name}_sum")
-
-
-def test_the_time_of_a_run_in_line_for_a_slot_is_measured(clock):
-    metrics = Metrics(clock=lambda: clock.now)
-    for _ in range(2):  # seen again with another position: it has waited all the time
-        metrics.published(a_queued_job())
-        clock.now += 30
-    metrics.published(a_started_job())
-    metrics.changed(a_started_job(), a_queued_job().status)
-    assert queue_wait(metrics) == (1, 60)
-    metrics.changed(a_started_job(), a_started_job().status)
-    assert queue_wait(metrics) == (1, 60)
-
-
-def test_a_run_that_did_not_wait_counts_as_no_wait(clock):
-    metrics = Metrics(clock=lambda: clock.now)
-    metrics.changed(a_started_job(), FineTuneJobStatus())
-    assert queue_wait(metrics) == (1, 0)
-
-
-@pytest.mark.parametrize("end", ["forgotten", "leading", "suspended"])
-def test_a_wait_that_ended_without_a_run_is_no_wait_of_one(clock, end):
-    metrics = Metrics(clock=lambda: clock.now)
-    metrics.published(a_queued_job())
-    clock.now += 30
-    if end == "forgotten":
-        metrics.forgotten("ml", "intents")
-    elif end == "leading":
-        metrics.leading(False)
-    else:
-        metrics.changed(a_job_that(phase="Suspended"), a_queued_job().status)
-    metrics.changed(a_started_job(), FineTuneJobStatus())
-    assert queue_wait(metrics) == (1, 0)
 
 
 def test_the_lease_says_by_name_who_leads():

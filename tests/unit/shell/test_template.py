@@ -2,56 +2,20 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from builders.jobs import UID, Scene, a_job
+from builders.jobs import UID, a_job
+from builders.stage_jobs import asked, container_of, manifest, pod_of, scene_at
 
-from controller.api.finetunejob import FineTuneJob
-from controller.api.status import Images
 from controller.core.actions import StartStage
-from controller.core.observed import Settings
 from controller.settings import OperatorSettings
 from controller.shell.loops import pod_settings
 from controller.shell.template import MAX_POLICY_RULES, PodSettings, job_manifest
 from trainer.contract.failures import EXIT_CODES
-from trainer.contract.request import MAX_ENV_BYTES, StageRequest, joined_request
+from trainer.contract.request import StageRequest
 
-SETTINGS = Settings(images=Images(cpu="registry/small:1", trainer="registry/big:1"))
 S3 = {"endpoint": "https://s3.example", "secretRef": {"name": "own"}}
-
-
-def scene_at(stage: str, job: FineTuneJob) -> Scene:
-    scene = Scene(job=job, settings=SETTINGS).stepped()
-    for _ in range(["prepare", "train", "judge"].index(stage)):
-        scene = scene.stepped().succeeded().stepped()
-    return scene
-
-
-def asked(stage: str = "train", **spec: Any) -> tuple[FineTuneJob, StartStage]:
-    """A job at a stage, and the action that asks for it."""
-    scene = scene_at(stage, a_job(**spec))
-    (action,) = scene.decided().actions
-    assert isinstance(action, StartStage)
-    return scene.job, action
-
-
-def manifest(stage: str = "train", pods: PodSettings | None = None, **spec: Any) -> dict[str, Any]:
-    return job_manifest(*asked(stage, **spec), pods or PodSettings())
-
-
-def pod_of(document: dict[str, Any]) -> dict[str, Any]:
-    return document["spec"]["template"]["spec"]
-
-
-def container_of(document: dict[str, Any]) -> dict[str, Any]:
-    (container,) = pod_of(document)["containers"]
-    return container
-
-
-def env_of(document: dict[str, Any]) -> dict[str, str]:
-    return {v["name"]: v["value"] for v in container_of(document)["env"] if "value" in v}
 
 
 def test_a_look_for_a_lost_word_is_small_short_and_has_no_gpu() -> None:
@@ -314,69 +278,6 @@ def test_three_identities_are_mounted_each_at_its_role(source: dict) -> None:
     assert all(mount["readOnly"] for mount in mounts.values())
 
 
-def test_the_environment_is_the_contract() -> None:
-    document = manifest(pods=PodSettings(progress_port=9191))
-    env = env_of(document)
-    request = env.pop("TUNEKEEPER_REQUEST")
-    assert StageRequest.model_validate_json(request).stage == "train"
-    assert env == {
-        "TUNEKEEPER_SECRETS": "/var/run/tunekeeper",
-        "TUNEKEEPER_CACHE": "/cache",
-        "TUNEKEEPER_WORK": "/tmp/tunekeeper",  # noqa: S108
-        "TUNEKEEPER_FILE_ROOT": "/cache",
-        "TUNEKEEPER_LISTEN": "0.0.0.0:9191",
-        "TUNEKEEPER_STAGE_IMAGE": "registry/big:1",
-        "HOME": "/tmp/home",  # noqa: S108
-        "HF_HOME": "/tmp/hf",  # noqa: S108
-        "TORCHINDUCTOR_CACHE_DIR": "/tmp/torchinductor",  # noqa: S108
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-    uid = container_of(document)["env"][-1]
-    assert uid == {
-        "name": "TUNEKEEPER_POD_UID",
-        "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}},
-    }
-
-
-def test_ours_win_over_the_users_variables() -> None:
-    theirs = [
-        {"name": "HOME", "value": "/root"},
-        {"name": "TUNEKEEPER_REQUEST_1", "value": "}"},
-        {"name": "TUNEKEEPER_POD_UID", "value": "forged"},
-        {"name": "NCCL_DEBUG", "value": "WARN"},
-        {"name": "NCCL_DEBUG", "value": "INFO"},
-    ]
-    written = container_of(manifest(compute={"env": theirs}))["env"]
-    names = [variable["name"] for variable in written]
-    assert len(names) == len(set(names))
-    assert names[0] == "HOME"
-    env = {variable["name"]: variable.get("value") for variable in written}
-    assert (env["HOME"], env["NCCL_DEBUG"]) == ("/tmp/home", "INFO")  # noqa: S108
-    assert env["TUNEKEEPER_POD_UID"] is None
-    assert "TUNEKEEPER_REQUEST_1" not in env
-
-
-def test_a_request_of_150_kib_survives_whole_and_unexpanded() -> None:
-    text = "$(HOME) $$ ü" * 1000
-    storage = {"caBundle": "x" * 60_000}
-    dataset = {"train": {"uri": "file:///data/train.jsonl"}, "instruction": text[:16_000]}
-    output = {"uri": "file:///out/intents", "storage": storage}
-    spec = {
-        "dataset": {**dataset, "storage": storage},
-        "output": output,
-        "evaluation": {"systemPrompt": text[:16_000]},
-    }
-    env = env_of(manifest(**spec))
-    parts = {name: value for name, value in env.items() if name.startswith("TUNEKEEPER_REQUEST")}
-    assert sum(len(part.encode()) for part in parts.values()) > 150 * 1024
-    assert len(parts) >= 2
-    assert max(len(part.encode()) for part in parts.values()) <= MAX_ENV_BYTES
-    assert not any("$" in part for part in parts.values())
-    request = StageRequest.model_validate_json(joined_request(parts))
-    assert request == asked(**spec)[1].request
-
-
 def test_pods_bear_the_users_labels_but_not_ours_nor_a_gitops_tools() -> None:
     theirs = {
         "team": "support",
@@ -398,10 +299,3 @@ def test_the_same_action_is_the_same_job() -> None:
     job, action = asked()
     texts = {json.dumps(job_manifest(job, action, PodSettings())) for _ in range(2)}
     assert len(texts) == 1
-
-
-def test_the_request_is_compact(tmp_path: Path) -> None:
-    request = env_of(manifest())["TUNEKEEPER_REQUEST"]
-    assert ": " not in request
-    assert "null" not in request
-    assert str(tmp_path) not in request

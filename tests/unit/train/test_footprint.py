@@ -14,6 +14,7 @@ from trainer.contract.spec import Lora
 from trainer.errors import StageError
 from trainer.hostmemory import MemoryLimit
 from trainer.model.adapter import attach, base_of, trainable
+from trainer.model.fused import fuse
 from trainer.model.heap import map_large_blocks
 from trainer.model.load import load_base
 from trainer.train.corpus import Corpus
@@ -44,7 +45,9 @@ CONFIGS = [pytest.param(LlamaConfig, id="Llama"), pytest.param(Qwen2Config, id="
 def model(request, tmp_path):
     make_model(tmp_path, request.param(**SHAPE))
     base = load_base(tmp_path, precision="FP32", device="cpu")
-    return attach(base, Lora(rank=RANK), seed=1)
+    model = attach(base, Lora(rank=RANK), seed=1)
+    fuse(model)  # as training on a CPU does
+    return model
 
 
 def estimated(directory: Path, tokens: int = 1, precision: str = "FP32") -> Footprint:

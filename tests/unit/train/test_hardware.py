@@ -32,7 +32,7 @@ def test_the_flash_kernel_is_taken_where_it_runs(hardware, dtype, width, attenti
 
 
 def test_a_cpu_waits_for_nothing_and_so_nothing_is_late():
-    assert choices_for(Hardware("cpu"), BF16, 64) == Choices()
+    assert choices_for(Hardware("cpu"), BF16, 64) == Choices(fused=True)
     assert (Choices().steps_late, Choices().batches_ahead, Choices().pinned) == (0, 0, False)
 
 
@@ -50,4 +50,4 @@ def test_only_a_base_in_bf16_has_its_adapter_multiplied_in_it():
 
 def test_the_device_of_a_model_decides(base):
     assert hardware_of(base.device) == Hardware("cpu")
-    assert choices_of(base) == Choices()
+    assert choices_of(base) == Choices(fused=True)
