@@ -65,7 +65,8 @@ programs: setup ## Build the real programs that the tests run, once (about 10 mi
 	@PYTHONPATH=tests $(BIN)/python -m cluster.assets $(PROGRAMS)
 
 test-integration: setup programs ## The tests on a real API server, object store and Prometheus
-	@$(BIN)/pytest -n 2 --dist loadfile tests/integration
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not alone" tests/integration
+	@$(BIN)/pytest -n 0 -m alone tests/integration
 
 # CASE=<id or kind> runs that one; FAULT_SEED=<n> the sample of that seed; COUNT=<n> each n times.
 test-faults: setup programs ## The operator under fire: a sample of the fault suite (minutes)

@@ -26,9 +26,12 @@ said=$("${HELM:-helm}" package charts/tunekeeper --destination dist \
   --version "$version" --app-version "$version" 2>&1) || fail "$said"
 # Helm stamps each file with the time of packing. With the commit's, a commit has one archive.
 archive=dist/tunekeeper-$version.tgz
+when=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)} || fail "no commit to take the time of: set SOURCE_DATE_EPOCH"
 unpacked=$(mktemp -d)
-trap 'rm -rf "$unpacked"' EXIT
+trap 'rm -rf "$unpacked" "$archive.new"' EXIT
 tar -xzf "$archive" -C "$unpacked"
-tar -c --sort=name --mtime="@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}" \
-  --owner=0 --group=0 --numeric-owner -C "$unpacked" tunekeeper | gzip -n > "$archive"
+tar -cf "$unpacked/chart.tar" --format=gnu --sort=name --mtime="@$when" --owner=0 --group=0 --numeric-owner \
+  --mode=u=rwX,go=rX -C "$unpacked" tunekeeper || fail "GNU tar is needed to pack the chart"
+gzip -nc "$unpacked/chart.tar" > "$archive.new"
+mv "$archive.new" "$archive"
 ls "dist/tunekeeper-$version-py3-none-any.whl" "dist/tunekeeper-$version.tgz"

@@ -19,6 +19,9 @@ ENV_PREFIX = "TUNEKEEPER_"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 
+MAX_VARIABLE = 4096
+"""Characters of a variable's value, as in a job."""
+
 _DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?")
@@ -91,12 +94,16 @@ def _variables(value: str) -> str | None:
         variables = json.loads(value or "{}").items()
     except (ValueError, AttributeError):
         variables = [("", None)]
-    if all(_VARIABLE.fullmatch(name) and isinstance(text, str) for name, text in variables):
+    if all(_VARIABLE.fullmatch(name) and _is_text(text) for name, text in variables):
         return None
     return (
         'write a JSON object of texts, such as {"HTTPS_PROXY": "http://proxy:3128"}; no name '
-        f"begins with {ENV_PREFIX}"
+        f"begins with {ENV_PREFIX}, no text has more than {MAX_VARIABLE} characters"
     )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_VARIABLE
 
 
 def _port(value: int) -> str | None:

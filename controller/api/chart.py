@@ -267,7 +267,8 @@ class Values(Wire):
         default=[],
         description="Hosts that jobs and base models may name (endpoints, forges, proxies), or "
         "`*.example.com`; `s3.amazonaws.com` stands for S3 without an endpoint, `huggingface.co` "
-        "for the Hub. Empty: any. What a pod can reach is the NetworkPolicies' matter.",
+        "for the Hub, unless `trainer.env` has an HF_ENDPOINT. Empty: any. What a pod can reach is "
+        "the NetworkPolicies' matter.",
     )
     network_policy: NetworkPolicy = Field(
         default_factory=NetworkPolicy, description="NetworkPolicies."

@@ -1,6 +1,6 @@
 """The environment of a stage's container: the user's variables first, ours win."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from controller.api.compute import EnvVar
@@ -20,6 +20,15 @@ WRITABLE_HOME = {
     "PYTHONUNBUFFERED": "1",
 }
 """The root filesystem is read-only."""
+
+
+def variables(operators: Iterable[EnvVar], jobs: Sequence[EnvVar]) -> list[EnvVar]:
+    """Those of the operator that the job does not set, then the job's.
+
+    In either case of letters: programs read ``https_proxy`` before ``HTTPS_PROXY``.
+    """
+    own = {each.name.upper() for each in jobs}
+    return [*(each for each in operators if each.name.upper() not in own), *jobs]
 
 
 def environment(

@@ -10,7 +10,7 @@ from controller.api.meta import API_VERSION, ObjectMeta
 from controller.core.actions import StartStage
 from controller.core.naming import short_hash
 from controller.shell import ranks
-from controller.shell.environment import environment
+from controller.shell.environment import environment, variables
 from controller.shell.kinds import (
     ATTEMPT_LABEL,
     CHILD_SELECTOR,
@@ -265,7 +265,7 @@ def _container(work: Workload, pods: PodSettings) -> Json:
         "command": ["python", "-P", "-m", "trainer", work.command, *ranks.options(work.ranks)],
         "env": environment(
             work.request,
-            [*pods.env, *work.compute.env],
+            variables(pods.env, work.compute.env),
             port=pods.progress_port,
             image=work.image,
         ),

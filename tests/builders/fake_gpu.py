@@ -18,8 +18,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainer.model.hardware import Choices
 
-SCHEDULE = Choices(batches_ahead=1, steps_late=1)
-"""A GPU's, without what CPU tensors cannot do."""
+SCHEDULE = Choices(fused=True, batches_ahead=1, steps_late=1)
+"""A GPU's, without what CPU tensors cannot do, and with the layers that a CPU has."""
 
 
 def varlen(  # noqa: PLR0917 - torch's own signature

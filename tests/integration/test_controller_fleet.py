@@ -143,6 +143,7 @@ def test_a_standby_goes_on_where_a_killed_leader_stopped(
             standby.process.stop()
 
 
+@pytest.mark.alone
 def test_one_pod_that_hangs_or_talks_nonsense_does_not_delay_the_progress_of_another(
     plane: ControlPlane, namespace: str
 ) -> None:

@@ -15,6 +15,8 @@ AS_IN_A_CLUSTER = {"lease_duration_s": 15, "lease_renew_s": 10, "lease_retry_s":
 HANDOVER_S = 3.0
 TAKEOVER_S = 18.0
 
+pytestmark = pytest.mark.alone
+
 
 @contextmanager
 def replicated(

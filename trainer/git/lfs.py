@@ -55,7 +55,7 @@ class Lfs:
             headers = {**download.headers, "Accept-Encoding": "identity"}
             if start:
                 headers["Range"] = f"bytes={start}-"
-            response = self._pool.request(
+            response = connections(self._place, download.href).request(
                 "GET",
                 download.href,
                 headers=headers,

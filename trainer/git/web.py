@@ -20,8 +20,8 @@ AGENT = "git/2 (tunekeeper)"
 """Some servers answer as smart ones only what calls itself git."""
 
 
-def connections(place: Place) -> urllib3.PoolManager:
-    """A pool for the place and for where it leads.
+def connections(place: Place, url: str = "") -> urllib3.PoolManager:
+    """A pool for the place, or for a URL that it named, through the proxy that is for that host.
 
     Raises:
         StageError: the Secret's certificates cannot be read.
@@ -32,7 +32,7 @@ def connections(place: Place) -> urllib3.PoolManager:
         "retries": following(PRIVATE),
         "ssl_context": trusting(place),
     }
-    parts = urlsplit(place.url)
+    parts = urlsplit(url or place.url)
     proxy = getproxies().get(parts.scheme)
     if not proxy or proxy_bypass(parts.netloc):
         return urllib3.PoolManager(**settings)

@@ -128,7 +128,8 @@ def _group(prefix: int, lengths: Sequence[int]) -> Group:
     inside = torch.arange(longest)
     real = inside < torch.tensor(lengths)[:, None]
     positions = (starts + inside).where(real, starts).flatten()
-    return Group(rows, longest, visible, positions, real.flatten().nonzero().flatten())
+    kept = [torch.arange(length) + row * longest for row, length in enumerate(lengths)]
+    return Group(rows, longest, visible, positions, torch.cat(kept))
 
 
 def _alike(lengths: Sequence[int]) -> list[list[int]]:

@@ -6,8 +6,9 @@ that it stands in for does: one that does not agree on random numbers stays as i
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import MethodType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import PeftModel
@@ -26,33 +27,31 @@ Forward = Callable[[Any, Tensor], Tensor]
 
 
 class _Adapted(torch.autograd.Function):
-    """``x W' + b + s (x A') B'``, summed in place; of the weights only A and B get gradients."""
+    """``x W' + b + s (x A') B'``, summed in place; x is (tokens, width), W and b are frozen."""
 
     @staticmethod
     def forward(  # noqa: PLR0917 - torch passes them by place
         ctx: Any,  # noqa: ANN401 - torch's context
-        inputs: Tensor,
+        flat: Tensor,
         base: Linear,
         low: Tensor,
         high: Tensor,
         scale: float,
     ) -> Tensor:
-        flat, weight = inputs.flatten(0, -2), base.weight
         inner = flat @ low.t()
-        out = linear(flat, weight, base.bias).addmm_(inner, high.t(), alpha=scale)
-        ctx.save_for_backward(flat, weight, low, high, inner)
-        ctx.scale, ctx.shape = scale, inputs.shape
-        outputs: Tensor = out.view(*inputs.shape[:-1], len(weight))
-        return outputs
+        out: Tensor = linear(flat, base.weight, base.bias).addmm_(inner, high.t(), alpha=scale)
+        ctx.save_for_backward(flat, base.weight, low, high, inner)
+        ctx.scale = scale
+        return out
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's context
         flat, weight, low, high, inner = ctx.saved_tensors
-        gradient = outputs[0].flatten(0, -2)
+        (gradient,) = outputs
         of_inner = (gradient @ high).mul_(ctx.scale)
         of_inputs = None
         if ctx.needs_input_grad[0]:
-            of_inputs = (gradient @ weight).addmm_(of_inner, low).view(ctx.shape)
+            of_inputs = (gradient @ weight).addmm_(of_inner, low)
         of_high = (inner.t() @ gradient).t().mul(ctx.scale)
         return of_inputs, None, of_inner.t() @ flat, of_high, None
 
@@ -94,10 +93,11 @@ class _Gated(torch.autograd.Function):
 
 def adapted(layer: AdaptedLinear, inputs: Tensor) -> Tensor:
     """What an adapted linear layer computes."""
-    base = layer.get_base_layer()
+    base = cast("Linear", layer.get_base_layer())
     low, high = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-    out: Tensor = _Adapted.apply(inputs, base, low, high, layer.scaling[ADAPTER])
-    return out
+    out: Tensor = _Adapted.apply(inputs.flatten(0, -2), base, low, high, layer.scaling[ADAPTER])
+    # A view that a Function returns could not be written into, as Falcon does
+    return out.view(*inputs.shape[:-1], base.out_features)
 
 
 def normed(layer: Any, inputs: Tensor) -> Tensor:  # noqa: ANN401 - every family has its own class
@@ -118,10 +118,11 @@ def fuse(model: PeftModel) -> int:
 
     Layers with a formula of their own, with dropout or with other numbers than the adapter's stay.
     """
-    found = [(layer, forward) for layer in model.modules() for forward in ways(layer)]
-    chosen = [(layer, forward) for layer, forward in found if agrees(layer, forward)]
-    for layer, forward in chosen:
-        layer.forward = MethodType(_switched(layer.forward, forward), layer)
+    fresh = [layer for layer in model.modules() if "forward" not in vars(layer)]
+    found = [(layer, way) for layer in fresh for way in ways(layer)]
+    chosen = [(layer, way) for layer, way in found if agrees(layer, way)]
+    for layer, way in chosen:
+        layer.forward = MethodType(_switched(way), layer)
     return len(chosen)
 
 
@@ -135,57 +136,73 @@ def ways(layer: Module) -> Iterator[Forward]:
         yield gated
 
 
-def agrees(layer: Module, forward: Forward) -> bool:
-    """Whether outputs and gradients are the layer's own, tried on random numbers."""
-    inputs = _probe(layer)
+def agrees(layer: Module, way: Forward) -> bool:
+    """Whether outputs and all gradients are the layer's own, tried on random numbers."""
     try:
-        pairs = zip(_tried(layer, inputs), _tried(MethodType(forward, layer), inputs), strict=True)
-        return all(bool((a - b).norm() <= TOLERANCE * a.norm()) for a, b in pairs)
-    except (AttributeError, RuntimeError, TypeError):  # it only looked like one
+        with _away_from_zero(layer):
+            pairs = zip(_tried(layer, layer), _tried(MethodType(way, layer), layer), strict=True)
+            return all(bool((a - b).norm() <= TOLERANCE * a.norm()) for a, b in pairs)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - it only looked like one, and may raise whatever it likes
         return False
 
 
-def _switched(own: Callable[..., Any], forward: Forward) -> Callable[..., Any]:
-    """Without gradients, or without its adapter, a layer computes as it always did."""
+def _switched(way: Forward) -> Callable[..., Any]:
+    """Without gradients, or without its adapter, a layer computes as its class does."""
 
-    def switched(layer: Any, inputs: Tensor, *rest: Any, **named: Any) -> Any:  # noqa: ANN401 - as the layer's own
-        is_own = not torch.is_grad_enabled() or rest or named or _is_off(layer)
-        return own(inputs, *rest, **named) if is_own else forward(layer, inputs)
+    def switched(layer: Any, *inputs: Any, **named: Any) -> Any:  # noqa: ANN401 - as the layer's own
+        is_usual = len(inputs) == 1 and not named and torch.is_grad_enabled()
+        if is_usual and not _is_off(layer):
+            return way(layer, *inputs)
+        return type(layer).forward(layer, *inputs, **named)
 
     return switched
 
 
 def _is_plain(layer: AdaptedLinear) -> bool:
-    base = layer.get_base_layer()
-    numbers = {each.dtype for each in layer.parameters()}
+    base, numbers = layer.get_base_layer(), {each.dtype for each in layer.parameters()}
     return (
         isinstance(base, Linear)
+        and not _learns(base)
         and layer.active_adapters == [ADAPTER]
         and not layer.lora_variant
+        and layer.lora_B[ADAPTER].bias is None
         and isinstance(layer.lora_dropout[ADAPTER], torch.nn.Identity)
         and len(numbers) == 1
     )
 
 
 def _is_off(layer: Any) -> bool:  # noqa: ANN401 - only an adapted layer can be
-    return isinstance(layer, AdaptedLinear) and (layer.disable_adapters or layer.merged)
+    if not isinstance(layer, AdaptedLinear):
+        return False
+    return layer.disable_adapters or layer.merged or layer.active_adapters != [ADAPTER]
 
 
 def _learns(layer: Module) -> bool:
     return any(each.requires_grad for each in layer.parameters())
 
 
-def _probe(layer: Module) -> Tensor:
-    """Random inputs of the width that the layer takes."""
-    first = next(layer.parameters())
-    noise = torch.Generator().manual_seed(0)
-    return torch.randn(1, PROBE_TOKENS, first.shape[-1], generator=noise).to(first)
+@contextmanager
+def _away_from_zero(layer: Module) -> Iterator[None]:
+    """A new adapter's B is 0, which would hide what is wrong with it; inside the block none is."""
+    zeros = [each for each in layer.parameters() if each.requires_grad and not each.any()]
+    with torch.no_grad():
+        for each in zeros:
+            each.copy_(torch.linspace(-1, 1, each.numel()).view_as(each))
+    try:
+        yield
+    finally:
+        for each in zeros:
+            each.detach().zero_()
 
 
-def _tried(layer: Callable[[Tensor], Tensor], inputs: Tensor) -> list[Tensor]:
-    """The output, and the gradient of the inputs for a gradient that is no constant."""
-    inputs = inputs.detach().requires_grad_()
+def _tried(forward: Callable[[Tensor], Tensor], layer: Module) -> list[Tensor]:
+    """The output, and the gradients of inputs and adapter for a gradient that is no constant."""
+    first, noise = next(layer.parameters()), torch.Generator().manual_seed(0)
+    inputs = torch.randn(1, PROBE_TOKENS, first.shape[-1], generator=noise).to(first)
+    learnt = [inputs.requires_grad_(), *(each for each in layer.parameters() if each.requires_grad)]
     with torch.enable_grad():
-        out = layer(inputs)
+        out = forward(inputs)
     weights = torch.linspace(-1, 1, out.numel(), device=out.device, dtype=out.dtype).view_as(out)
-    return [out.detach(), *torch.autograd.grad((out * weights).sum(), inputs)]
+    return [out.detach(), *torch.autograd.grad((out * weights).sum(), learnt)]

@@ -151,3 +151,33 @@ def test_what_is_not_on_it_is_refused_by_name(
     plane: ControlPlane, listed: str, document: Json, said: str
 ) -> None:
     assert said in refusal(plane.api, listed, document)
+
+
+MIRROR = "https://hub.corp.example/path?a=b&c='d'"
+
+
+@pytest.fixture(scope="module")
+def mirrored(
+    plane: ControlPlane, new_namespace: Callable[[str], AbstractContextManager[str]]
+) -> Iterator[str]:
+    """A namespace where every pod asks a mirror, which is on the list."""
+    values = {"allowedHosts": ["hub.corp.example"], "trainer": {"env": {"HF_ENDPOINT": MIRROR}}}
+    with new_namespace("mirrored") as namespace:
+        install(plane, namespace, **values)
+        probe = job(baseModel={"git": {"url": "https://evil.example/a.git"}})
+        wait_until(lambda: refusal(plane.api, namespace, probe), "the list holds", 60)
+        yield namespace
+
+
+@pytest.mark.parametrize("document", [job(baseModel=HUB), base(**HUB)], ids=["job", "base model"])
+def test_models_of_the_hub_lead_to_the_operators_mirror(
+    plane: ControlPlane, mirrored: str, document: Json
+) -> None:
+    assert refusal(plane.api, mirrored, document) == ""
+
+
+def test_a_job_that_goes_past_the_operators_mirror_is_refused(
+    plane: ControlPlane, mirrored: str
+) -> None:
+    document = told("HF_ENDPOINT", "https://huggingface.co", baseModel=HUB)
+    assert "leads to https://huggingface.co" in refusal(plane.api, mirrored, document)

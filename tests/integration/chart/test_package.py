@@ -35,8 +35,8 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(command, cwd=folder, env=os.environ | NOBODY, check=True, timeout=30)  # noqa: S603 - git
 
 
-def packed(checkout: Path) -> "subprocess.CompletedProcess[str]":
-    env = os.environ | NOBODY | {"HELM": str(binary("helm")), "UV": "true"}
+def packed(checkout: Path, **own: str) -> "subprocess.CompletedProcess[str]":
+    env = os.environ | NOBODY | {"HELM": str(binary("helm")), "UV": "true"} | own
     script = checkout / "charts" / "package.sh"
     return subprocess.run(  # noqa: S603 - ours
         [script], env=env, capture_output=True, text=True, check=False, timeout=60
@@ -60,7 +60,22 @@ def test_nothing_in_the_archive_tells_when_and_by_whom_it_was_packed(checkout: P
     assert "tunekeeper/Chart.yaml" in names
     assert names == sorted(names)
     assert {(each.mtime, each.uid, each.uname) for each in members} == {(COMMITTED_S, 0, "")}
+    assert {each.mode for each in members} == {0o755, 0o644}
     assert path.read_bytes()[4:8] == bytes(4)  # gzip's own time
+
+
+def test_without_gnu_tar_nothing_half_made_stays(checkout: Path, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    tar = programs / "tar"
+    tar.write_text('#!/bin/sh\ncase "$1" in -c*) exit 1;; esac\nexec /bin/tar "$@"\n')
+    tar.chmod(0o755)
+    ended = packed(checkout, PATH=f"{programs}:{os.environ['PATH']}")
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "charts/package.sh: GNU tar is needed to pack the chart\n",
+    )
+    assert not list((checkout / "dist").glob("*.new"))
 
 
 def test_a_tag_of_another_version_is_refused(checkout: Path) -> None:

@@ -73,9 +73,9 @@ TABLE: list[tuple[str, dict[str, Any], Look, object]] = [
     ),
     (
         "variables of every pod that is started",
-        {"trainer": {"env": {"NO_PROXY": '10.0.0.0/8,".local"'}}},
-        lambda made: json.loads(settings(made).stage_env),
-        {"NO_PROXY": '10.0.0.0/8,".local"'},
+        {"trainer": {"env": {"NO_PROXY": '.local,"$(HOME)"'}}},
+        lambda made: json.loads(settings(made).stage_env.replace("$$", "$")),  # as the kubelet does
+        {"NO_PROXY": '.local,"$(HOME)"'},
     ),
     (
         "a price per GPU hour and its currency",

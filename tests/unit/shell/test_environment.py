@@ -77,6 +77,16 @@ def test_a_request_of_150_kib_survives_whole_and_unexpanded() -> None:
 PROXY = {"name": "HTTPS_PROXY", "value": "http://theirs:3128"}
 
 
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "Https_Proxy"])
+def test_a_job_wins_in_either_case_of_letters(name: str) -> None:
+    settings = OperatorSettings(stage_env=f'{{"{name}": "http://ours:3128", "NO_PROXY": "x"}}')
+    env = env_of(manifest(pods=pod_settings(settings), compute={"env": [PROXY]}))
+    told = {key.upper(): value for key, value in env.items() if key.upper() == "HTTPS_PROXY"}
+    assert told == {"HTTPS_PROXY": "http://theirs:3128"}
+    assert (name in env) == (name == "HTTPS_PROXY")
+    assert env["NO_PROXY"] == "x"
+
+
 @pytest.mark.parametrize("stage", ["prepare", "train", "judge"])
 def test_variables_of_the_operator_are_in_every_stage_and_those_of_a_job_win(stage: str) -> None:
     settings = OperatorSettings(stage_env='{"HTTPS_PROXY": "http://ours:3128", "HOME": "/root"}')

@@ -48,6 +48,7 @@ def test_an_empty_variable_is_as_good_as_none() -> None:
         pytest.param(["--stage-env=A=b"], {}, "write a JSON object", id="variables as a shell's"),
         pytest.param(['--stage-env={"A": 1}'], {}, "of texts", id="a number"),
         pytest.param(['--stage-env=["A"]'], {}, "of texts", id="a list of names"),
+        pytest.param([f'--stage-env={{"A": "{4097 * "x"}"}}'], {}, "4096", id="a long text"),
         pytest.param(['--stage-env={"a-b": ""}'], {}, "of texts", id="no name of a variable"),
         pytest.param(['--stage-env={"TUNEKEEPER_X": ""}'], {}, "TUNEKEEPER_", id="a name of ours"),
         pytest.param(["--train-resources=cpu: 4"], {}, "write JSON", id="resources as YAML"),

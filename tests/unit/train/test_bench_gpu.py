@@ -28,6 +28,9 @@ def gpu():
     del sys.modules[spec.name]
 
 
+PRODUCTS = {torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.addmm_}
+
+
 class Multiplied(TorchDispatchMode):
     """Counts the operations of products of matrices: 2 for each product of two numbers."""
 
@@ -36,7 +39,7 @@ class Multiplied(TorchDispatchMode):
         self.flops = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func.overloadpacket in {torch.ops.aten.mm, torch.ops.aten.addmm}:
+        if func.overloadpacket in PRODUCTS:
             left, right = args[-2:]
             self.flops += 2 * left.shape[0] * left.shape[1] * right.shape[1]
         return func(*args, **(kwargs or {}))

@@ -1,6 +1,6 @@
 """Layers that pass over memory less often compute what they computed before."""
 
-from functools import partial
+from copy import deepcopy
 
 import pytest
 import torch
@@ -40,13 +40,19 @@ def adapted(families, family, **lora):
     return model
 
 
-def with_exact_norms(model):
+@pytest.fixture
+def exact_norms(monkeypatch):
     """Those of transformers compute in FP32 even in float64."""
-    for layer in model.modules():
-        if hasattr(layer, "variance_epsilon"):
-            width, weight, epsilon = layer.weight.shape, layer.weight, layer.variance_epsilon
-            layer.forward = partial(rms_norm, normalized_shape=width, weight=weight, eps=epsilon)
-    return model
+
+    def forward(layer, inputs):
+        return rms_norm(inputs, layer.weight.shape, layer.weight, layer.variance_epsilon)
+
+    def give(model):
+        for kind in {type(each) for each in model.modules() if hasattr(each, "variance_epsilon")}:
+            monkeypatch.setattr(kind, "forward", forward)
+        return model
+
+    return give
 
 
 def learnt(model):
@@ -67,10 +73,11 @@ def kinds(model):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("variant", ["LoRA", "RSLoRA"])
-def test_losses_and_gradients_are_the_same(families, family, variant):
-    model = with_exact_norms(adapted(families, family, variant=variant))
+def test_losses_and_gradients_are_the_same(families, exact_norms, family, variant):
+    model = exact_norms(adapted(families, family, variant=variant))
     before = learnt(model)
     fused.fuse(model)
+    assert fused.fuse(model) == 0  # once is enough
     for one, other in zip(learnt(model), before, strict=True):
         assert float((one - other).norm()) <= EXACT * float(other.norm())
 
@@ -111,8 +118,8 @@ def answered(model, ids, *, is_off):
         return model(ids).logits
 
 
-def test_a_base_arm_with_gradients_has_no_adapter_either(families):
-    model, ids = with_exact_norms(adapted(families, "Llama")), torch.arange(9)[None]
+def test_a_base_arm_with_gradients_has_no_adapter_either(families, exact_norms):
+    model, ids = exact_norms(adapted(families, "Llama")), torch.arange(9)[None]
     with model.disable_adapter():
         before = model(ids).logits
         fused.fuse(model)
@@ -144,3 +151,45 @@ def test_a_layer_that_only_looks_the_same_is_found_out():
     assert list(fused.ways(layer)) == [fused.normed]
     assert not fused.agrees(layer, fused.normed)
     assert not list(fused.ways(Learning()))
+
+
+def a_layer(families):
+    """An adapted layer of a new adapter, whose B is 0."""
+    base = load_base(make_family(families, "Llama"), precision="FP32", device="cpu")
+    return attach(base, Lora(rank=4), seed=1).get_base_model().model.layers[0].self_attn.q_proj
+
+
+def half(layer, inputs):
+    """Right where B is 0, wrong as soon as it moves."""
+    return (fused.adapted(layer, inputs) + layer.get_base_layer()(inputs)) / 2
+
+
+def test_a_new_adapter_hides_no_mistake_and_is_new_afterwards(families):
+    layer = a_layer(families)
+    before = {name: each.clone() for name, each in layer.state_dict().items()}
+    assert fused.agrees(layer, fused.adapted)
+    assert not fused.agrees(layer, half)
+    for name, each in layer.state_dict().items():
+        assert torch.equal(each, before[name])
+
+
+def test_what_a_layer_gives_may_be_written_into(families):
+    """As Falcon and OLMo do."""
+    layer, inputs = a_layer(families), torch.ones(1, 3, 32)
+    out = fused.adapted(layer, inputs)
+    out += 1
+    out.sum().backward()
+    assert torch.equal(out, layer(inputs) + 1)
+
+
+def test_a_copy_has_its_own_weights(families):
+    model = adapted(families, "Llama")
+    fused.fuse(model)
+    copy, ids = deepcopy(model), torch.arange(9)[None]
+    with torch.no_grad():
+        for each in trainable(copy).values():
+            each.zero_()
+    with model.disable_adapter():
+        for context in (torch.no_grad(), torch.enable_grad()):
+            with context:
+                assert torch.allclose(copy(ids).logits, model(ids).logits, rtol=1e-5, atol=1e-5)
