@@ -16,6 +16,8 @@ CRDS = ROOT / "manifests" / "crd"
 SAMPLE = ROOT / "manifests" / "samples" / "namespaced"
 DOCUMENTED = ("ml", "nlp")
 STRANGE = "strange"
+COLLECTED_S = 90
+"""The garbage collector looks for kinds every 30 s, and the sample applies ours anew."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,7 @@ def test_with_roles_alone_it_works_in_two_namespaces_and_does_not_see_a_third(
         other.succeed()
         wait_until(lambda: other.events("Promote"), "its events are written there too")
         roles.api.delete(other.path())
-        wait_until(lambda: other.jobs() == [], "its Jobs are gone")
+        wait_until(lambda: other.jobs() == [], "its Jobs are gone", COLLECTED_S)
         assert strange.status()["observedGeneration"] == -1
         assert strange.jobs() == []
         assert "forbidden" not in desk.log().lower()

@@ -19,8 +19,14 @@ BAD = [
         {"trainer": {"resources": {"requests": {"memory": "16 GB"}}}}, "/memory'", id="quantity"
     ),
     pytest.param({"trainer": {"env": {"HF_ENDPOINT": 1}}}, "want string", id="no text"),
-    pytest.param({"trainer": {"env": {"NO-PROXY": "x"}}}, "/trainer/env'", id="no variable"),
-    pytest.param({"trainer": {"env": {"TUNEKEEPER_X": "x"}}}, "/trainer/env'", id="a name of ours"),
+    pytest.param(
+        {"trainer": {"env": {"NO-PROXY": "x"}}}, "invalid propertyName 'NO-PROXY'", id="no variable"
+    ),
+    pytest.param(
+        {"trainer": {"env": {"TUNEKEEPER_X": "x"}}},
+        "propertyName 'TUNEKEEPER_X'",
+        id="a name of ours",
+    ),
     pytest.param({"settings": {"logLevel": "loud"}}, "'debug', 'info'", id="log level"),
     pytest.param({"settings": {"workers": 0}}, "/workers': minimum", id="setting"),
     pytest.param(
