@@ -8,6 +8,7 @@ BIN := .venv/bin
 QUICKSTART := examples/quickstart
 PROGRAMS := etcd kube-apiserver kube-controller-manager kubectl versitygw kstatus prometheus promtool amtool \
   actionlint helm crane
+PROCESSES ?= 0
 NOT_NEEDED := examples/quickstart-not-needed
 BASE := $(QUICKSTART)/build/base
 
@@ -64,8 +65,9 @@ test-unit: setup ## The tests that need nothing but Python
 programs: setup ## Build the real programs that the tests run, once (about 10 minutes, then kept)
 	@PYTHONPATH=tests $(BIN)/python -m cluster.assets $(PROGRAMS)
 
+# PROCESSES=2 is twice as fast, each with a control plane of its own; beside other load some tests time out.
 test-integration: setup programs ## The tests on a real API server, object store and Prometheus
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not alone" tests/integration
+	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile -m "not alone" tests/integration
 	@$(BIN)/pytest -n 0 -m alone tests/integration
 
 # CASE=<id or kind> runs that one; FAULT_SEED=<n> the sample of that seed; COUNT=<n> each n times.

@@ -103,6 +103,7 @@ def test_a_mass_restore_starts_no_more_than_its_limit_and_the_oldest_first(
         apply_all(desk, young)
         desk.start()
         wait_until(lambda: seen(desk, "status.phase").count("Queued") == len(young), "they wait")
+        wait_until(lambda: len(job_names(desk)) >= LIMIT, "as many start")
         assert job_names(desk) == set(old)
         for number, name in enumerate(old):
             desk.edit(name, suspend=True)
