@@ -18,7 +18,7 @@ NAME = "tunekeeper_packed"
 MAX_PADDING = 1.25
 """Rows share one call while the longest is at most so much longer than the shortest, ..."""
 LONGEST_PADDED = 128
-"""... and no longer than this: to gather them then costs more than a call of their own."""
+"""... and no longer than this: gathering costs more than a call of their own. Not tuned."""
 QKV = tuple[Tensor, Tensor, Tensor]
 Each = Callable[[Tensor], Tensor]
 _UNSUPPORTED = ("attn_logit_softcapping", "attention_chunk_size", "attention_sink")

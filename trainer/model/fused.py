@@ -1,8 +1,8 @@
 """Layers that pass over memory less often: an adapted linear layer, RMSNorm, and the gated MLP.
 
-On a CPU a small model spends as long on sums and products of single numbers as half its matrix
-products take. Owns the layers' own backward passes, and the proof that each computes what the layer
-that it stands in for does: one that does not agree on random numbers stays as it was.
+On a CPU a small model spends nearly half as long on sums and products of single numbers as on
+products of matrices. Owns the layers' own backward passes, and the proof that each computes what
+the layer that it stands in for does: one that does not agree on random numbers stays as it was.
 """
 
 from collections.abc import Callable, Iterator

@@ -74,8 +74,8 @@ TABLE: list[tuple[str, dict[str, Any], Look, object]] = [
     (
         "variables of every pod that is started",
         {"trainer": {"env": {"NO_PROXY": '.local,"$(HOME)"'}}},
-        lambda made: json.loads(settings(made).stage_env.replace("$$", "$")),  # as the kubelet does
-        {"NO_PROXY": '.local,"$(HOME)"'},
+        lambda made: json.loads(settings(made).stage_env),  # the kubelet makes one of two
+        {"NO_PROXY": '.local,"$$(HOME)"'},
     ),
     (
         "a price per GPU hour and its currency",
