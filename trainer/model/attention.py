@@ -170,7 +170,8 @@ def packed(
 def _rows_attention(qkv: QKV, visible: Tensor | None, heads: Heads) -> Tensor:
     """(rows, heads, tokens, width) in; (rows x tokens, heads, width) out."""
     q, k, v = qkv
-    if heads.repeats > 1:
+    shares_keys = heads.repeats > 1 and q.device.type == "cpu"
+    if heads.repeats > 1 and not shares_keys:  # where a mask is given, no GPU kernel shares them
         k, v = (tensor.repeat_interleave(heads.repeats, dim=1) for tensor in (k, v))
     out = scaled_dot_product_attention(
         q,
@@ -180,6 +181,7 @@ def _rows_attention(qkv: QKV, visible: Tensor | None, heads: Heads) -> Tensor:
         dropout_p=heads.dropout,
         is_causal=visible is None,
         scale=heads.scale,
+        enable_gqa=shares_keys,
     )
     return out.transpose(1, 2).flatten(0, 1)
 

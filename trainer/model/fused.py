@@ -27,33 +27,38 @@ Forward = Callable[[Any, Tensor], Tensor]
 
 
 class _Adapted(torch.autograd.Function):
-    """``x W' + b + s (x A') B'``, summed in place; x is (tokens, width), W and b are frozen."""
+    """``x W' + b + s (x A') B'``; x is (tokens, width), W and b are frozen."""
 
     @staticmethod
-    def forward(  # noqa: PLR0917 - torch passes them by place
-        ctx: Any,  # noqa: ANN401 - torch's context
-        flat: Tensor,
-        base: Linear,
-        low: Tensor,
-        high: Tensor,
-        scale: float,
-    ) -> Tensor:
-        inner = flat @ low.t()
-        out: Tensor = linear(flat, base.weight, base.bias).addmm_(inner, high.t(), alpha=scale)
+    def forward(ctx: Any, flat: Tensor, base: Linear, *adapter: Any) -> Tensor:  # noqa: ANN401 - torch's context
+        out, inner = _project(flat, base, *adapter)
+        low, high, ctx.scale = adapter
         ctx.save_for_backward(flat, base.weight, low, high, inner)
-        ctx.scale = scale
         return out
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's context
         flat, weight, low, high, inner = ctx.saved_tensors
         (gradient,) = outputs
-        of_inner = (gradient @ high).mul_(ctx.scale)
-        of_inputs = None
-        if ctx.needs_input_grad[0]:
-            of_inputs = (gradient @ weight).addmm_(of_inner, low)
-        of_high = (inner.t() @ gradient).t().mul(ctx.scale)
+        of_inner, of_high = _of_adapter(gradient, high, inner, ctx.scale)
+        wanted = ctx.needs_input_grad[0]
+        of_inputs = (gradient @ weight).addmm_(of_inner, low) if wanted else None
         return of_inputs, None, of_inner.t() @ flat, of_high, None
+
+
+def _project(
+    flat: Tensor, base: Linear, low: Tensor, high: Tensor, scale: float
+) -> tuple[Tensor, Tensor]:
+    """The adapted layer's output, summed in place, and (tokens, rank) between A and B."""
+    inner = flat @ low.t()
+    return linear(flat, base.weight, base.bias).addmm_(inner, high.t(), alpha=scale), inner
+
+
+def _of_adapter(
+    gradient: Tensor, high: Tensor, inner: Tensor, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Gradients of what lies between A and B, and of B."""
+    return (gradient @ high).mul_(scale), (inner.t() @ gradient).t().mul(scale)
 
 
 class _Norm(torch.autograd.Function):
@@ -77,27 +82,33 @@ class _Norm(torch.autograd.Function):
 
 
 class _Gated(torch.autograd.Function):
-    """``silu(gate) * up``; silu is computed again in the backward pass instead of being kept."""
+    """An adapted layer over ``silu(gate) * up``, which the backward pass computes again."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, gate: Tensor, up: Tensor) -> Tensor:
-        ctx.save_for_backward(gate, up)
-        return silu(gate).mul_(up)
+    def forward(ctx: Any, gate: Tensor, up: Tensor, base: Linear, *adapter: Any) -> Tensor:  # noqa: ANN401 - torch's context
+        out, inner = _project(silu(gate).mul_(up), base, *adapter)
+        low, high, ctx.scale = adapter
+        ctx.save_for_backward(gate, up, base.weight, low, high, inner)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's context
-        gate, up = ctx.saved_tensors
-        of_gate = torch.ops.aten.silu_backward(outputs[0] * up, gate)
-        return of_gate, silu(gate).mul_(outputs[0])
+        gate, up, weight, low, high, inner = ctx.saved_tensors
+        (gradient,) = outputs
+        of_inner, of_high = _of_adapter(gradient, high, inner, ctx.scale)
+        product = (gradient @ weight).addmm_(of_inner, low)
+        open_gate = silu(gate)
+        of_low = of_inner.t() @ (open_gate * up)
+        of_up = open_gate.mul_(product)
+        of_gate = torch.ops.aten.silu_backward(product.mul_(up), gate)
+        return of_gate, of_up, None, of_low, of_high, None
 
 
 def adapted(layer: AdaptedLinear, inputs: Tensor) -> Tensor:
     """What an adapted linear layer computes."""
-    base = cast("Linear", layer.get_base_layer())
-    low, high = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
-    out: Tensor = _Adapted.apply(inputs.flatten(0, -2), base, low, high, layer.scaling[ADAPTER])
+    out: Tensor = _Adapted.apply(inputs.flatten(0, -2), *_parts(layer))
     # A view that a Function returns could not be written into, as Falcon does
-    return out.view(*inputs.shape[:-1], base.out_features)
+    return out.view(*inputs.shape[:-1], -1)
 
 
 def normed(layer: Any, inputs: Tensor) -> Tensor:  # noqa: ANN401 - every family has its own class
@@ -108,9 +119,9 @@ def normed(layer: Any, inputs: Tensor) -> Tensor:  # noqa: ANN401 - every family
 
 def gated(layer: Any, inputs: Tensor) -> Tensor:  # noqa: ANN401 - every family has its own class
     """What a gated MLP computes."""
-    inner = _Gated.apply(layer.gate_proj(inputs), layer.up_proj(inputs))
-    out: Tensor = layer.down_proj(inner)
-    return out
+    gate, up = (part(inputs).flatten(0, -2) for part in (layer.gate_proj, layer.up_proj))
+    out: Tensor = _Gated.apply(gate, up, *_parts(layer.down_proj))
+    return out.view(*inputs.shape[:-1], -1)
 
 
 def fuse(model: PeftModel) -> int:
@@ -132,7 +143,8 @@ def ways(layer: Module) -> Iterator[Forward]:
         yield adapted
     if hasattr(layer, "variance_epsilon") and not _learns(layer):
         yield normed
-    if all(hasattr(layer, f"{name}_proj") for name in ("gate", "up", "down")):
+    is_gated = all(hasattr(layer, f"{name}_proj") for name in ("gate", "up", "down"))
+    if is_gated and isinstance(layer.down_proj, AdaptedLinear) and _is_plain(layer.down_proj):
         yield gated
 
 
@@ -173,10 +185,19 @@ def _is_plain(layer: AdaptedLinear) -> bool:
     )
 
 
-def _is_off(layer: Any) -> bool:  # noqa: ANN401 - only an adapted layer can be
-    if not isinstance(layer, AdaptedLinear):
+def _parts(layer: AdaptedLinear) -> tuple[Linear, Tensor, Tensor, float]:
+    """The frozen layer, A, B and the scale."""
+    halves = (layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight)
+    low, high = cast("tuple[Tensor, Tensor]", halves)
+    return cast("Linear", layer.get_base_layer()), low, high, layer.scaling[ADAPTER]
+
+
+def _is_off(layer: Any) -> bool:  # noqa: ANN401 - every family has its own class
+    """Whether the adapted layer, or the one that the gated MLP ends with, is its base's now."""
+    last = getattr(layer, "down_proj", layer)
+    if not isinstance(last, AdaptedLinear):
         return False
-    return layer.disable_adapters or layer.merged or layer.active_adapters != [ADAPTER]
+    return last.disable_adapters or last.merged or last.active_adapters != [ADAPTER]
 
 
 def _learns(layer: Module) -> bool:

@@ -46,7 +46,8 @@ def micro_batches(
 ) -> list[list[int]]:
     """Split a step, sorted by length, so that each part computes at most ``limit`` tokens.
 
-    A document longer than the limit gets a part of its own.
+    A document longer than the limit gets a part of its own. The longest come first: memory that
+    they leave behind serves the parts after them, but not the other way round.
     """
     parts: list[list[int]] = []
     used = 0
@@ -57,7 +58,7 @@ def micro_batches(
             used = prefix
         parts[-1].append(member)
         used += needed
-    return parts
+    return parts[::-1]
 
 
 def evaluation_steps(steps: int) -> frozenset[int]:

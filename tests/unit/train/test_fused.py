@@ -96,6 +96,13 @@ def test_an_adapter_with_a_formula_of_its_own_stays(families, lora):
     assert "adapted" not in kinds(adapted(families, "Llama", **lora))
 
 
+@pytest.mark.parametrize(("targets", "found"), [("down_proj", "AG"), ("up_proj", "A")])
+def test_a_gated_mlp_without_an_adapter_at_its_end_keeps_nothing_anyway(families, targets, found):
+    names = {"adapted": "A", "gated": "G"}
+    own = kinds(adapted(families, "Llama", targetModules=[targets])) - {"normed"}
+    assert {names[name] for name in own} == set(found)
+
+
 def test_an_adapter_in_other_numbers_than_its_base_stays(families):
     base = load_base(make_family(families, "Llama"), precision="BF16", device="cpu")
     assert "adapted" not in kinds(attach(base, Lora(rank=4), seed=1))

@@ -51,6 +51,8 @@ def test_micro_batches_hold_every_member_once_within_the_limit(lengths, prefix, 
     for part in parts:
         computed = prefix + sum(lengths[i] - prefix for i in part)
         assert computed <= limit or len(part) == 1
+    longest = [max(lengths[i] for i in part) for part in parts]
+    assert longest == sorted(longest, reverse=True)
 
 
 @pytest.mark.parametrize("steps", [1, 7, 10, 105, 10_000])
