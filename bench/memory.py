@@ -22,6 +22,7 @@ from builders.requests import a_request, a_spec
 
 from trainer.contract.outcome import Outcome
 from trainer.contract.request import Stage
+from trainer.contract.spec import Lora
 from trainer.data.prepared import open_prepared
 from trainer.store.checked import read_manifest
 from trainer.store.file import FileStore
@@ -134,7 +135,7 @@ def taken(base: Path, output: Path, run_id: str, peaks: tuple[int, int], *, rank
     with tempfile.TemporaryDirectory() as name:
         prepared = open_prepared(FileStore(output), run_id, Path(name))
         tokens = tokens_of(prepared)
-    found = footprint(shapes, precision=precision, rank=rank, tokens=tokens)
+    found = footprint(shapes, precision=precision, lora=Lora(rank=rank), tokens=tokens)
     size = sum(path.stat().st_size for path in weight_files(base))
     is_mapped = round(size / sum(map(prod, shapes.values()))) == WEIGHT_BYTES[precision]
     return Taken(*peaks, size if is_mapped else 0, found.peak)

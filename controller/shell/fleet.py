@@ -60,7 +60,9 @@ FAMILIES: Mapping[str, Family] = {
     "promoted_sequence": Family("How often the adapter in use was changed."),
     "promoted": Family("1: what the spec asks to be in use is; 0: it is not, and why.", "reason"),
     "base_model_behind": Family("1: its base model has a newer revision than its run."),
-    "last_retrain_timestamp_seconds": Family("When a moved base model last made a new run."),
+    "last_retrain_timestamp_seconds": Family(
+        "When a moved base model last made a new run; 0: never."
+    ),
 }
 
 Sample = tuple[str, str, float]
@@ -215,8 +217,9 @@ def of_base_model(status: FineTuneJobStatus) -> Iterator[Sample]:
     current = find(status.conditions, ConditionType.BASE_MODEL_CURRENT)
     if current is not None and current.status != "Unknown":
         yield "base_model_behind", "", float(current.status == "False")
-    if status.last_retrain_time is not None:
-        yield "last_retrain_timestamp_seconds", "", status.last_retrain_time.timestamp()
+    last = status.last_retrain_time
+    if last is not None or current is not None:  # from 0 on, or the first one would be no change
+        yield "last_retrain_timestamp_seconds", "", last.timestamp() if last else 0.0
 
 
 def of_promotion(status: FineTuneJobStatus) -> Iterator[Sample]:

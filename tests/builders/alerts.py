@@ -144,6 +144,18 @@ JOB_CASES: dict[str, tuple[str, Case]] = {
         "JobNotProgressing",
         Case({**in_phase("Running", ON), HEARD: "0x100"}, JOB, "1h"),
     ),
+    "it was never heard, and Prometheus cannot reach it either": (
+        "JobNotProgressing",
+        Case(in_phase("Running", "0x3 1x100", Pending="1x3 0x100"), JOB, "40m"),
+    ),
+    "it began minutes ago": (
+        "JobNotProgressing",
+        Case(in_phase("Running", "0x5 1x100", Pending="1x5 0x100"), at="36m"),
+    ),
+    "one stage ended minutes ago, the next was not heard yet": (
+        "JobNotProgressing",
+        Case({**in_phase("Running", ON), HEARD: "0+300x4 _x100"}, at="29m"),
+    ),
     "a long step": (
         "JobNotProgressing",
         Case(trained(**SILENT | {"silence_seconds": "0 300 0 300 0"}), at="20m"),

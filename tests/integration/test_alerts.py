@@ -31,6 +31,7 @@ TWO_LEADERS = {
 }
 DOWN = steady(0)
 RETRAINED_OFTEN = "0x12 100x12 200x12 300x12 400x12"
+RETRAINED_FIRST = "0x12 100x12 200x12 300x120"
 HANDED_OVER = {
     job("last_retrain_timestamp_seconds", instance="a"): "100x12 200x12 _x48",
     job("last_retrain_timestamp_seconds", instance="b"): "_x26 200x48",
@@ -108,6 +109,14 @@ CASES: dict[str, tuple[str, Case]] = JOB_CASES | {
     "four retrains in four hours": (
         "RetrainLoop",
         Case({job("last_retrain_timestamp_seconds"): RETRAINED_OFTEN}, JOB, "5h", "4"),
+    ),
+    "the first three retrains": (
+        "RetrainLoop",
+        Case({job("last_retrain_timestamp_seconds"): RETRAINED_FIRST}, JOB, "4h", "3"),
+    ),
+    "the first two": (
+        "RetrainLoop",
+        Case({job("last_retrain_timestamp_seconds"): RETRAINED_FIRST}, at="150m"),
     ),
     "one a day": (
         "RetrainLoop",

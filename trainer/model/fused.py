@@ -22,6 +22,8 @@ ADAPTER = "default"
 TOLERANCE = 1e-4
 """Relative, of outputs and gradients in FP32; a wrong formula is off by more than a hundredth."""
 PROBE_TOKENS = 5
+PROBE_SIZES = (1.0, 1e3)
+"""The large ones meet what a layer clamps."""
 
 Forward = Callable[[Any, Tensor], Tensor]
 
@@ -30,10 +32,17 @@ class _Adapted(torch.autograd.Function):
     """``x W' + b + s (x A') B'``; x is (tokens, width), W and b are frozen."""
 
     @staticmethod
-    def forward(ctx: Any, flat: Tensor, base: Linear, *adapter: Any) -> Tensor:  # noqa: ANN401 - torch's context
-        out, inner = _project(flat, base, *adapter)
-        low, high, ctx.scale = adapter
+    def forward(  # noqa: PLR0917 - torch passes them by place
+        ctx: Any,  # noqa: ANN401 - torch's context
+        flat: Tensor,
+        base: Linear,
+        low: Tensor,
+        high: Tensor,
+        scale: float,
+    ) -> Tensor:
+        out, inner = _project(flat, base, low, high, scale)
         ctx.save_for_backward(flat, base.weight, low, high, inner)
+        ctx.scale = scale
         return out
 
     @staticmethod
@@ -81,14 +90,37 @@ class _Norm(torch.autograd.Function):
         return weighted.addcmul_(inputs, along, value=-1).mul_(inverse), None, None
 
 
-class _Gated(torch.autograd.Function):
-    """An adapted layer over ``silu(gate) * up``, which the backward pass computes again."""
+class _Product(torch.autograd.Function):
+    """``silu(gate) * up``; silu is computed again in the backward pass instead of being kept."""
 
     @staticmethod
-    def forward(ctx: Any, gate: Tensor, up: Tensor, base: Linear, *adapter: Any) -> Tensor:  # noqa: ANN401 - torch's context
-        out, inner = _project(silu(gate).mul_(up), base, *adapter)
-        low, high, ctx.scale = adapter
+    def forward(ctx: FunctionCtx, gate: Tensor, up: Tensor) -> Tensor:
+        ctx.save_for_backward(gate, up)
+        return silu(gate).mul_(up)
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - torch's context
+        gate, up = ctx.saved_tensors
+        of_gate = torch.ops.aten.silu_backward(outputs[0] * up, gate)
+        return of_gate, silu(gate).mul_(outputs[0])
+
+
+class _Gated(torch.autograd.Function):
+    """The adapted layer over that product, which is computed again too."""
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 - torch passes them by place
+        ctx: Any,  # noqa: ANN401 - torch's context
+        gate: Tensor,
+        up: Tensor,
+        base: Linear,
+        low: Tensor,
+        high: Tensor,
+        scale: float,
+    ) -> Tensor:
+        out, inner = _project(silu(gate).mul_(up), base, low, high, scale)
         ctx.save_for_backward(gate, up, base.weight, low, high, inner)
+        ctx.scale = scale
         return out
 
     @staticmethod
@@ -96,11 +128,11 @@ class _Gated(torch.autograd.Function):
         gate, up, weight, low, high, inner = ctx.saved_tensors
         (gradient,) = outputs
         of_inner, of_high = _of_adapter(gradient, high, inner, ctx.scale)
-        product = (gradient @ weight).addmm_(of_inner, low)
+        of_product = (gradient @ weight).addmm_(of_inner, low)
         open_gate = silu(gate)
         of_low = of_inner.t() @ (open_gate * up)
-        of_up = open_gate.mul_(product)
-        of_gate = torch.ops.aten.silu_backward(product.mul_(up), gate)
+        of_up = open_gate.mul_(of_product)
+        of_gate = torch.ops.aten.silu_backward(of_product.mul_(up), gate)
         return of_gate, of_up, None, of_low, of_high, None
 
 
@@ -108,7 +140,7 @@ def adapted(layer: AdaptedLinear, inputs: Tensor) -> Tensor:
     """What an adapted linear layer computes."""
     out: Tensor = _Adapted.apply(inputs.flatten(0, -2), *_parts(layer))
     # A view that a Function returns could not be written into, as Falcon does
-    return out.view(*inputs.shape[:-1], -1)
+    return out.view(*inputs.shape[:-1], out.shape[-1])
 
 
 def normed(layer: Any, inputs: Tensor) -> Tensor:  # noqa: ANN401 - every family has its own class
@@ -119,9 +151,12 @@ def normed(layer: Any, inputs: Tensor) -> Tensor:  # noqa: ANN401 - every family
 
 def gated(layer: Any, inputs: Tensor) -> Tensor:  # noqa: ANN401 - every family has its own class
     """What a gated MLP computes."""
-    gate, up = (part(inputs).flatten(0, -2) for part in (layer.gate_proj, layer.up_proj))
-    out: Tensor = _Gated.apply(gate, up, *_parts(layer.down_proj))
-    return out.view(*inputs.shape[:-1], -1)
+    gate, up, down = layer.gate_proj(inputs), layer.up_proj(inputs), layer.down_proj
+    if not isinstance(down, AdaptedLinear) or _is_off(down) or not _is_plain(down):
+        product: Tensor = down(_Product.apply(gate, up))
+        return product
+    out: Tensor = _Gated.apply(gate.flatten(0, -2), up.flatten(0, -2), *_parts(down))
+    return out.view(*inputs.shape[:-1], out.shape[-1])
 
 
 def fuse(model: PeftModel) -> int:
@@ -143,21 +178,24 @@ def ways(layer: Module) -> Iterator[Forward]:
         yield adapted
     if hasattr(layer, "variance_epsilon") and not _learns(layer):
         yield normed
-    is_gated = all(hasattr(layer, f"{name}_proj") for name in ("gate", "up", "down"))
-    if is_gated and isinstance(layer.down_proj, AdaptedLinear) and _is_plain(layer.down_proj):
+    if all(hasattr(layer, f"{name}_proj") for name in ("gate", "up", "down")):
         yield gated
 
 
 def agrees(layer: Module, way: Forward) -> bool:
-    """Whether outputs and all gradients are the layer's own, tried on random numbers."""
+    """Whether outputs and all gradients are the layer's own, tried on small and large numbers."""
     try:
         with _away_from_zero(layer):
-            pairs = zip(_tried(layer, layer), _tried(MethodType(way, layer), layer), strict=True)
-            return all(bool((a - b).norm() <= TOLERANCE * a.norm()) for a, b in pairs)
+            return all(_agrees(layer, MethodType(way, layer), size) for size in PROBE_SIZES)
     except torch.OutOfMemoryError:
         raise
     except Exception:  # noqa: BLE001 - it only looked like one, and may raise whatever it likes
         return False
+
+
+def _agrees(layer: Module, forward: Callable[[Tensor], Tensor], size: float) -> bool:
+    pairs = zip(_tried(layer, layer, size), _tried(forward, layer, size), strict=True)
+    return all(bool((a - b).norm() <= TOLERANCE * a.norm()) for a, b in pairs)
 
 
 def _switched(way: Forward) -> Callable[..., Any]:
@@ -192,12 +230,10 @@ def _parts(layer: AdaptedLinear) -> tuple[Linear, Tensor, Tensor, float]:
     return cast("Linear", layer.get_base_layer()), low, high, layer.scaling[ADAPTER]
 
 
-def _is_off(layer: Any) -> bool:  # noqa: ANN401 - every family has its own class
-    """Whether the adapted layer, or the one that the gated MLP ends with, is its base's now."""
-    last = getattr(layer, "down_proj", layer)
-    if not isinstance(last, AdaptedLinear):
+def _is_off(layer: Any) -> bool:  # noqa: ANN401 - only an adapted layer can be
+    if not isinstance(layer, AdaptedLinear):
         return False
-    return last.disable_adapters or last.merged or last.active_adapters != [ADAPTER]
+    return layer.disable_adapters or layer.merged or layer.active_adapters != [ADAPTER]
 
 
 def _learns(layer: Module) -> bool:
@@ -218,10 +254,10 @@ def _away_from_zero(layer: Module) -> Iterator[None]:
             each.detach().zero_()
 
 
-def _tried(forward: Callable[[Tensor], Tensor], layer: Module) -> list[Tensor]:
+def _tried(forward: Callable[[Tensor], Tensor], layer: Module, size: float) -> list[Tensor]:
     """The output, and the gradients of inputs and adapter for a gradient that is no constant."""
     first, noise = next(layer.parameters()), torch.Generator().manual_seed(0)
-    inputs = torch.randn(1, PROBE_TOKENS, first.shape[-1], generator=noise).to(first)
+    inputs = size * torch.randn(1, PROBE_TOKENS, first.shape[-1], generator=noise).to(first)
     learnt = [inputs.requires_grad_(), *(each for each in layer.parameters() if each.requires_grad)]
     with torch.enable_grad():
         out = forward(inputs)

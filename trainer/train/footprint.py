@@ -25,9 +25,10 @@ ADAPTER_COPIES = 5
 KEPT_PER_LINEAR = 0.79
 """Numbers kept for the backward pass, per token and per input and output of a linear layer.
 
-Autograd keeps 0.79 in Llama and Qwen with packs and 0.72 padded; 1.10 and 1.03 where layers are not
-fused (BF16, DoRA, dropout), and 1.86 in GPT-2.
+Autograd keeps so many in Llama and Qwen with packs, 0.72 padded, and 1.86 in GPT-2; ...
 """
+KEPT_OTHERWISE = {"BF16": 1.8, "dropout": 1.65, "DoRA": 2.2}
+"""... where layers are not fused; of BF16's own, peft keeps an FP32 copy of a layer's inputs."""
 LOGITS_AT_ONCE = 256
 LOGIT_COPIES = 3
 """FP32: the logits, their log-softmax, their gradient."""
@@ -56,13 +57,13 @@ class Footprint:
         return self.libraries + self.weights + self.adapter + self.activations + self.logits
 
 
-def footprint(shapes: Shapes, *, precision: str, rank: int, tokens: int) -> Footprint:
+def footprint(shapes: Shapes, *, precision: str, lora: Lora, tokens: int) -> Footprint:
     """Training on the CPU, by the shapes of all weights.
 
     Args:
         shapes: Of every tensor of the base model.
         precision: FP32 or BF16.
-        rank: Of the adapter, on every linear layer.
+        lora: The adapter, on every linear layer.
         tokens: Of the largest micro-batch.
     """
     size = WEIGHT_BYTES[precision]
@@ -71,10 +72,16 @@ def footprint(shapes: Shapes, *, precision: str, rank: int, tokens: int) -> Foot
     return Footprint(
         libraries=LIBRARIES_BYTES,
         weights=size * sum(prod(shape) for shape in shapes.values()),
-        adapter=4 * ADAPTER_COPIES * rank * ends,
-        activations=int(KEPT_PER_LINEAR * size * tokens * ends),
+        adapter=4 * ADAPTER_COPIES * lora.rank * ends,
+        activations=int(kept_per_linear(precision, lora) * size * tokens * ends),
         logits=4 * LOGIT_COPIES * LOGITS_AT_ONCE * vocabulary,
     )
+
+
+def kept_per_linear(precision: str, lora: Lora) -> float:
+    """See ``KEPT_PER_LINEAR``."""
+    own = {precision, lora.variant, "dropout" if float(lora.dropout) else ""}
+    return max([KEPT_PER_LINEAR, *(kept for way, kept in KEPT_OTHERWISE.items() if way in own)])
 
 
 def weight_shapes(directory: Path) -> dict[str, Sequence[int]]:
@@ -102,7 +109,7 @@ def require_memory(
         StageError: HOST_OUT_OF_MEMORY, with the figures.
     """
     needed = footprint(
-        weight_shapes(directory), precision=precision, rank=lora.rank, tokens=tokens_of(prepared)
+        weight_shapes(directory), precision=precision, lora=lora, tokens=tokens_of(prepared)
     )
     require_room(needed, memory_limit(), ranks=ranks)
 

@@ -46,8 +46,8 @@ def micro_batches(
 ) -> list[list[int]]:
     """Split a step, sorted by length, so that each part computes at most ``limit`` tokens.
 
-    A document longer than the limit gets a part of its own. The longest come first: memory that
-    they leave behind serves the parts after them, but not the other way round.
+    A document longer than the limit gets a part of its own. The longest come first: of the heap
+    that they leave behind (``heap``) the parts after them use more than the other way round.
     """
     parts: list[list[int]] = []
     used = 0

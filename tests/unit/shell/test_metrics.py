@@ -161,11 +161,15 @@ def test_why_a_job_is_in_its_phase_is_told_in_one_word():
     assert told == [{"reason": "Diverged", **JOB}]
 
 
-@pytest.mark.parametrize(("truth", "expected"), [("True", 0), ("False", 1)])
-def test_a_job_that_is_behind_its_base_model_is_told(truth, expected):
-    condition = Condition(
+def how_current(truth):
+    return Condition(
         type=ConditionType.BASE_MODEL_CURRENT, status=truth, reason=Reason.NEW_REVISION_AVAILABLE
     )
+
+
+@pytest.mark.parametrize(("truth", "expected"), [("True", 0), ("False", 1)])
+def test_a_job_that_is_behind_its_base_model_is_told(truth, expected):
+    condition = how_current(truth)
     metrics = Metrics()
     metrics.published(a_job_that(phase="Succeeded"))
     assert value(metrics, "tunekeeper_job_base_model_behind", **JOB) is None  # not known yet
@@ -289,10 +293,12 @@ def test_a_word_on_promotion_is_counted_from_0(reason):
     assert value(metrics, "tunekeeper_promotions_total", **how) == 0
 
 
-def test_the_time_of_the_last_retraining_is_told_once_there_was_one():
+def test_the_time_of_the_last_retraining_is_told_from_0_on_where_there_can_be_one():
     metrics = Metrics()
     metrics.published(a_job_that(phase="Succeeded"))
     assert value(metrics, LAST_RETRAIN, **JOB) is None
+    metrics.published(a_job_that(phase="Succeeded", conditions=[how_current("Unknown")]))
+    assert value(metrics, LAST_RETRAIN, **JOB) == 0
     metrics.published(a_job_that(phase="Succeeded", last_retrain_time=START))
     assert value(metrics, LAST_RETRAIN, **JOB) == START.timestamp()
 

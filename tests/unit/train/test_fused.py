@@ -96,11 +96,29 @@ def test_an_adapter_with_a_formula_of_its_own_stays(families, lora):
     assert "adapted" not in kinds(adapted(families, "Llama", **lora))
 
 
-@pytest.mark.parametrize(("targets", "found"), [("down_proj", "AG"), ("up_proj", "A")])
-def test_a_gated_mlp_without_an_adapter_at_its_end_keeps_nothing_anyway(families, targets, found):
-    names = {"adapted": "A", "gated": "G"}
-    own = kinds(adapted(families, "Llama", targetModules=[targets])) - {"normed"}
-    assert {names[name] for name in own} == set(found)
+@pytest.mark.parametrize(
+    "lora",
+    [
+        pytest.param({"targetModules": ["up_proj"]}, id="none"),
+        pytest.param({"variant": "DoRA"}, id="DoRA"),
+    ],
+)
+def test_a_gated_mlp_without_a_plain_adapter_at_its_end(families, exact_norms, lora):
+    model = exact_norms(adapted(families, "Llama", **lora))
+    before = learnt(model)
+    assert fused.fuse(model)
+    assert "gated" in kinds(adapted(families, "Llama", **lora))
+    for one, other in zip(learnt(model), before, strict=True):
+        assert float((one - other).norm()) <= EXACT * float(other.norm())
+
+
+def test_a_merged_model_has_gradients_too(families):
+    model, ids = adapted(families, "Llama"), torch.arange(9)[None]
+    fused.fuse(model)
+    merged = model.merge_and_unload()
+    merged.model.embed_tokens.weight.requires_grad_()
+    merged(ids).logits.sum().backward()
+    assert merged.model.embed_tokens.weight.grad.any()
 
 
 def test_an_adapter_in_other_numbers_than_its_base_stays(families):
@@ -158,6 +176,19 @@ def test_a_layer_that_only_looks_the_same_is_found_out():
     assert list(fused.ways(layer)) == [fused.normed]
     assert not fused.agrees(layer, fused.normed)
     assert not list(fused.ways(Learning()))
+
+
+def test_a_gated_mlp_that_clamps_is_found_out(families, monkeypatch):
+    """As DeepSeek's fourth: small numbers do not show it."""
+    mlp = adapted(families, "Llama").get_base_model().model.layers[0].mlp
+
+    def forward(layer, inputs):
+        gate, up = layer.gate_proj(inputs), layer.up_proj(inputs)
+        return layer.down_proj(layer.act_fn(gate.clamp(max=1e2)) * up.clamp(-1e2, 1e2))
+
+    assert fused.agrees(mlp, fused.gated)
+    monkeypatch.setattr(type(mlp), "forward", forward)
+    assert not fused.agrees(mlp, fused.gated)
 
 
 def a_layer(families):
