@@ -92,7 +92,9 @@ e2e-check: setup
 	@tests/e2e/install-packages.sh
 	@PYTHONPATH=tests $(BIN)/python -m cluster.node.check
 
-package: setup ## Build the wheel and the chart's archive, at the tag's version, into dist/
+# The environment is only for who has no helm.
+package: $(UV) ## Build the wheel and the chart's archive, at the tag's version, into dist/
+	@command -v helm > /dev/null || $(MAKE) --no-print-directory setup
 	@HELM="$$(command -v helm || PYTHONPATH=tests $(BIN)/python -m cluster.assets helm)" UV="$(UV)" charts/package.sh
 
 images: ## Build both images with docker, podman or buildah

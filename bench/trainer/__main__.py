@@ -182,14 +182,13 @@ def largest_difference(pair: Pair) -> float:
 
 
 def starts(pairs: Sequence[Pair]) -> Iterator[str]:
-    """What passes before the first step: medians of clock and CPU seconds."""
+    """What passes up to the end of the first step: medians of clock and CPU seconds."""
     for side, name in enumerate(("ours", "TRL")):
+        first = [(pair.ours, pair.peers)[side][0] for pair in pairs]
+        parts = [[pair.starts[side][part] for pair in pairs] for part in PARTS]
+        parts.append([(step["wall_s"], step["cpu_s"]) for step in first])
         cells = [
-            " / ".join(
-                f"{median(pair.starts[side][part][which] for pair in pairs):.1f}"
-                for which in (0, 1)
-            )
-            for part in PARTS
+            " / ".join(f"{median(each):.1f}" for each in zip(*part, strict=True)) for part in parts
         ]
         yield f"| {name} | {' | '.join(cells)} |"
 
@@ -213,7 +212,8 @@ def report(found: dict[Manner, list[Pair]]) -> None:
     for manner, pairs in found.items():
         print("\n".join(losses(manner, pairs[0])))
     largest = max(largest_difference(pair) for pairs in found.values() for pair in pairs)
-    print(f"\n| clock / CPU seconds from the start | {' | '.join(PARTS)} |\n|---|---|---|---|")
+    parts = " | ".join([*PARTS, "first step"])
+    print(f"\n| clock / CPU seconds from the start | {parts} |\n|---|---|---|---|---|")
     print("\n".join(starts([pair for pairs in found.values() for pair in pairs])))
     print(f"\nLargest difference between two losses of a step: {largest:.1e} of the loss.")
 

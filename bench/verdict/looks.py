@@ -3,7 +3,9 @@
 Look k is judged at the level that the judge gives it. And whole gates: three arms, and guards.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -21,66 +23,101 @@ ENFORCED = Evaluation.model_validate({"looks": "Enforce"})
 ARMS = 3
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Of scores: how an item's luck, uniform in 0 to 1, becomes one at a rate of success."""
+
+    name: str
+    size: int
+    """Items of a group, which share half of their luck."""
+    score: Callable[[Values, float], Values]
+
+    def groups(self, n: int) -> list[str]:
+        """Of n items."""
+        return worlds.clusters(n, self.size, uneven=False)
+
+    def luck(self, random: np.random.Generator, count: int, n: int) -> Values:
+        """The same for all items of a group."""
+        drawn = random.random((count, -(-n // self.size)))
+        return np.repeat(drawn, self.size, axis=1)[:, :n]
+
+    def scores(self, random: np.random.Generator, luck: Values, rate: float) -> Values:
+        """Half of the items have that luck, the others their own."""
+        own = np.where(random.random(luck.shape) < 0.5, luck, random.random(luck.shape))  # noqa: PLR2004 - half
+        return self.score(own, rate)
+
+
+KINDS = (
+    Kind("0/1", 1, lambda luck, rate: (luck < rate).astype(float)),
+    Kind("0/1, groups of 3", 3, lambda luck, rate: (luck < rate).astype(float)),
+    Kind("graded", 1, lambda luck, rate: (luck + rate) / 2),
+)
+
+
 def repeated(sizes: tuple[int, ...], draws: int, seed: int) -> Iterator[Line]:
-    """0/1 and graded scores; candidates that are alike and candidates that are not."""
-    for at, n in enumerate(sizes):
-        for alike in (0.0, 0.8):
-            yield _repeated(n, alike, draws, np.random.default_rng([seed, at, int(10 * alike)]))
+    """Every kind of scores; candidates that are alike and candidates that are not."""
+    for (at, n), alike, kind in product(enumerate(sizes), (0.0, 0.8), KINDS):
+        random = np.random.default_rng([seed, at, int(10 * alike)])
+        yield _repeated(kind, n, alike, draws, random)
 
 
-def _repeated(n: int, alike: float, draws: int, random: np.random.Generator) -> Line:
-    """Each candidate repeats the first one's answer to an item, or is right by a coin."""
-    promoted, groups = 0, worlds.alone(n)
+def _repeated(kind: Kind, n: int, alike: float, draws: int, random: np.random.Generator) -> Line:
+    """Each candidate repeats the first one's answer to an item, or answers as if it were new."""
+    promoted = refused = 0
     for count in chunks(draws, n):
-        base, first = (random.integers(0, 2, (count, n)).astype(float) for _ in range(2))
+        base, first = (_answers(kind, random, count, n) for _ in range(2))
         any_passed = np.zeros(count, dtype=bool)
         for look in range(1, LOOKS + 1):
-            coins = random.integers(0, 2, (count, n)).astype(float)
-            tuned = np.where(random.random((count, n)) < alike, first, coins)
-            found = paired_differences(tuned, base, groups, confidence(ENFORCED, look))
+            own = _answers(kind, random, count, n)
+            tuned = np.where(random.random((count, n)) < alike, first, own)
+            found = paired_differences(tuned, base, kind.groups(n), confidence(ENFORCED, look))
             any_passed |= found is not None and found.low > 0
         promoted += int(any_passed.sum())
-    bound = upper(promoted, draws)
-    return Line(
-        part="looks",
-        world=f"0/1, half differ, {LOOKS} looks, candidates {100 * alike:.0f} % alike",
-        n=n,
-        draws=draws,
-        error=promoted / draws,
-        bound=bound,
-        kept=Promise.error(bound),
-    )
+        refused += 0 if found else count
+    name = f"{kind.name}, {LOOKS} looks, candidates {100 * alike:.0f} % alike"
+    return _line("looks", name, n, draws, promoted, refused)
+
+
+def _answers(kind: Kind, random: np.random.Generator, count: int, n: int) -> Values:
+    """Of a model with luck of its own."""
+    return kind.scores(random, kind.luck(random, count, n), 0.5)
 
 
 def gates(sizes: tuple[int, ...], draws: int, seed: int) -> Iterator[Line]:
     """Three arms, of which one, two or all are as good as the tuned model."""
-    for at, n in enumerate(sizes):
-        for equal in (1, 2, 3):
-            yield _three_arms(n, equal, draws, np.random.default_rng([seed, at, equal]))
+    for (at, n), equal, kind in product(enumerate(sizes), (1, 2, 3), KINDS):
+        yield _three_arms(kind, n, equal, draws, np.random.default_rng([seed, at, equal]))
 
 
-def _three_arms(n: int, equal: int, draws: int, random: np.random.Generator) -> Line:
-    """Arms that are no equals are right in 10 % and not 50 %; all share half of their luck."""
-    promoted, groups, level = 0, worlds.alone(n), confidence(ENFORCED)
+def _three_arms(kind: Kind, n: int, equal: int, draws: int, random: np.random.Generator) -> Line:
+    """Arms that are no equals have a rate of 10 % and not 50 %; all share half of their luck."""
+    promoted = refused = 0
     for count in chunks(draws, n):
-        luck = random.random((count, n))
-        tuned = _right(random, luck, 0.5)
+        luck = kind.luck(random, count, n)
+        tuned = kind.scores(random, luck, 0.5)
         passed = np.ones(count, dtype=bool)
         for arm in range(ARMS):
-            base = _right(random, luck, 0.5 if arm < equal else 0.1)
-            found = paired_differences(tuned, base, groups, level)
+            base = kind.scores(random, luck, 0.5 if arm < equal else 0.1)
+            found = paired_differences(tuned, base, kind.groups(n), confidence(ENFORCED))
             passed &= found is not None and found.low > 0
         promoted += int(passed.sum())
+        refused += 0 if found else count
+    name = f"{kind.name}, {ARMS} arms, {equal} of them as good"
+    return _line("gates", name, n, draws, promoted, refused)
+
+
+def _line(part: str, world: str, n: int, draws: int, promoted: int, refused: int) -> Line:  # noqa: PLR0917 - one caller each
     bound = upper(promoted, draws)
-    name = f"0/1, {ARMS} arms, {equal} of them as good"
-    kept = Promise.error(bound)
-    return Line("gates", name, n, kept, draws=draws, error=promoted / draws, bound=bound)
-
-
-def _right(random: np.random.Generator, luck: Values, rate: float) -> Values:
-    """Scores that share half of their luck with others."""
-    own = np.where(random.random(luck.shape) < 0.5, luck, random.random(luck.shape))  # noqa: PLR2004 - half
-    return (own < rate).astype(float)
+    return Line(
+        part=part,
+        world=world,
+        n=n,
+        draws=draws,
+        error=promoted / draws,
+        bound=bound,
+        refused=refused,
+        kept=Promise.error(bound),
+    )
 
 
 def guarded(sizes: tuple[int, ...], draws: int, seed: int) -> Iterator[Line]:

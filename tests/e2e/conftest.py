@@ -48,8 +48,8 @@ def installed() -> Iterator[Installation]:
     """Tunekeeper on a node, ready."""
     with node.control_plane() as plane:
         joined = node.join(plane)
-        sizes = installation.load_images(joined)
-        yield installation.install(plane, joined, sizes)
+        images = installation.load_images(joined)
+        yield installation.install(plane, joined, images)
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,12 @@ The images are on the node under the names in the chart; there is no registry to
 
 import json
 import os
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from cluster.api import Json
 from cluster.helm import NAMESPACE, RELEASE, archive, helm
 from cluster.node.node import Node
 from cluster.plane import ControlPlane
@@ -31,19 +32,36 @@ AVAILABLE_WITHIN_S = 180
 
 
 @dataclass(frozen=True)
+class ImageFile:
+    """An image's archive."""
+
+    bytes: int
+    """Not compressed."""
+    labels: Mapping[str, str]
+
+    @classmethod
+    def of(cls, path: Path) -> "ImageFile":
+        """As `docker save` writes it."""
+        with tarfile.open(path) as archive:
+            (image,) = json.load(member(archive, "manifest.json"))
+            config = json.load(member(archive, image["Config"]))
+        return cls(path.stat().st_size, config["config"]["Labels"])
+
+
+def member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    """A file of the archive."""
+    found = archive.extractfile(name)
+    assert found is not None, name
+    return found
+
+
+@dataclass(frozen=True)
 class Installation:
     """The operator in its cluster."""
 
     plane: ControlPlane
     node: Node
-    image_bytes: Mapping[str, int]
-    """Size of each image's archive, not compressed."""
-
-    def controller_pod(self) -> str:
-        """Name of the controller's running pod; empty while there is none."""
-        path = f"/api/v1/namespaces/{NAMESPACE}/pods"
-        pods = [one for one in self.plane.api.get(path)["items"] if _is_running(one)]
-        return pods[0]["metadata"]["name"] if pods else ""
+    images: Mapping[str, ImageFile]
 
     def leader(self) -> str:
         """Name of the pod that holds the Lease; empty while nobody does."""
@@ -55,29 +73,25 @@ class Installation:
         """As a drained node does: with its grace period."""
         self.plane.api.delete(f"/api/v1/namespaces/{NAMESPACE}/pods/{name}")
 
-    def kill_controller(self) -> str:
-        """End the controller's process without a grace period; the name of its pod."""
-        name = self.controller_pod()
+    def kill_leader(self) -> str:
+        """End the leader's process without a grace period; the name of its pod."""
+        name = self.leader()
         path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}"
         self.plane.api.delete(path, {"gracePeriodSeconds": 0})
         return name
 
 
-def _is_running(pod: Json) -> bool:
-    return pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
-
-
-def load_images(node: Node) -> dict[str, int]:
-    """Import both images, under the names that the manifests ask for; bytes of each by name.
+def load_images(node: Node) -> dict[str, ImageFile]:
+    """Import both images, under the names that the manifests ask for.
 
     The archives are deleted unless $TUNEKEEPER_E2E_KEEP_IMAGES is set: they are gigabytes.
     """
-    sizes = {path.stem: path.stat().st_size for path in archives()}
+    images = {path.stem: ImageFile.of(path) for path in archives()}
     for path in archives():
         node.runtime.load(path)
         if not os.environ.get(KEEP_ENV):
             path.unlink()
-    return sizes
+    return images
 
 
 def archives() -> list[Path]:
@@ -94,7 +108,7 @@ def archives() -> list[Path]:
     return found
 
 
-def install(plane: ControlPlane, node: Node, image_bytes: Mapping[str, int]) -> Installation:
+def install(plane: ControlPlane, node: Node, images: Mapping[str, ImageFile]) -> Installation:
     """What the README says, with NetworkPolicies, and wait until the controller is available."""
     place = ("--namespace", NAMESPACE, "--create-namespace")
     settings = [f"--set-json={name}={json.dumps(value)}" for name, value in SETTINGS.items()]
@@ -104,7 +118,7 @@ def install(plane: ControlPlane, node: Node, image_bytes: Mapping[str, int]) -> 
     except TimeoutError as error:
         said = plane.kubectl("describe", "pod", "-n", NAMESPACE, check=False).stdout
         raise TimeoutError(f"{error}\n{said}") from None
-    return Installation(plane, node, image_bytes)
+    return Installation(plane, node, images)
 
 
 def _is_available(plane: ControlPlane) -> bool:

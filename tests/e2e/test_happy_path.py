@@ -1,6 +1,7 @@
 """From `kubectl apply` to an adapter: the tiny model, whole."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,24 @@ pytestmark = pytest.mark.e2e
 
 VERDICTS = {"Promote", "Inconclusive", "Reject", "NotNeeded"}
 STAGES = ("prepare", "train", "judge")
+ROOT = Path(__file__).parents[2]
 SMALL_IMAGE_BYTES = 500_000_000
 
 
 def test_the_small_image_is_small(installed: Installation) -> None:
-    assert installed.image_bytes["tunekeeper"] <= SMALL_IMAGE_BYTES
+    assert installed.images["tunekeeper"].bytes <= SMALL_IMAGE_BYTES
+
+
+@pytest.mark.parametrize("name", ["tunekeeper", "tunekeeper-trainer"])
+def test_an_image_says_of_which_version_and_commit_it_is(
+    installed: Installation, name: str
+) -> None:
+    prefix = "org.opencontainers.image"
+    labels = installed.images[name].labels
+    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=ROOT, text=True).strip()  # noqa: S607
+    assert labels[f"{prefix}.title"] == name
+    assert labels[f"{prefix}.version"] == "0.1.0"
+    assert labels[f"{prefix}.revision"].startswith(head)
 
 
 def test_a_job_ends_with_a_verdict(undisturbed: Story) -> None:

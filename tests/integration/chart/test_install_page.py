@@ -10,9 +10,9 @@ import pytest
 from builders.api import a_job_document
 from builders.docpages import is_shown
 from builders.policies import path_of
-from builders.prometheus_kinds import monitoring_kind
 from cluster.api import Json
 from cluster.helm import NAMESPACE, archive, helm
+from cluster.monitoring import monitoring_kinds
 from cluster.plane import ControlPlane
 from cluster.process import wait_until
 
@@ -24,6 +24,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 UNINSTALL = PAGE.partition("## Uninstall\n")[2].partition("With kustomize")[0]
 TEAMS = ("ml", "nlp")
 GONE_WITHIN_S = 30
+STAGES_POLICY = "/apis/networking.k8s.io/v1/namespaces/ml/networkpolicies/tunekeeper-stages"
 
 
 def commands(section: str) -> list[list[str]]:
@@ -57,8 +58,8 @@ def cluster() -> Iterator[ControlPlane]:
     with ControlPlane() as plane:
         for team in TEAMS:
             plane.api.post("/api/v1/namespaces", {"metadata": {"name": team}})
-        for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule"):
-            plane.kubectl("apply", "-f", "-", stdin=monitoring_kind(kind))
+        for kind in monitoring_kinds():
+            plane.kubectl("apply", "--server-side", "-f", "-", stdin=kind)
         yield plane
 
 
@@ -86,6 +87,13 @@ def test_the_page_installs_upgrades_and_uninstalls(cluster: ControlPlane, folder
     assert image(cluster) == "registry.example.com/ml/tunekeeper:0.1.0"
     said = run(cluster, command("helm upgrade"))
     assert "works in the namespaces ml, nlp" in said
+    policy = cluster.api.get(STAGES_POLICY)
+    assert {
+        to["ipBlock"]["cidr"] for rule in policy["spec"]["egress"] for to in rule.get("to", ())
+    } == {
+        "10.20.0.0/16",
+        "10.30.0.5/32",
+    }
     for each in commands(UNINSTALL):
         run(cluster, each)
     # Discovery forgets a group a moment after its CRDs.

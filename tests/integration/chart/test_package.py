@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,31 @@ def test_nothing_in_the_archive_tells_when_and_by_whom_it_was_packed(checkout: P
     assert {(each.mtime, each.uid, each.uname) for each in members} == {(COMMITTED_S, 0, "")}
     assert {each.mode for each in members} == {0o755, 0o644}
     assert path.read_bytes()[4:8] == bytes(4)  # gzip's own time
+
+
+def test_wheel_and_archive_are_made_and_named(checkout: Path) -> None:
+    for name in ("controller", "trainer", "images"):
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("README.md", "LICENSE"):
+        shutil.copy(ROOT / name, checkout)
+    (uv,) = (ROOT / ".tools").glob("uv-*/bin/uv")  # the one that the Makefile has installed
+    ended = packed(checkout, UV=str(uv))
+    assert ended.returncode == 0, ended.stderr
+    wheel, archive = ended.stdout.split()
+    assert (wheel, archive) == (
+        "dist/tunekeeper-0.1.0-py3-none-any.whl",
+        "dist/tunekeeper-0.1.0.tgz",
+    )
+    with zipfile.ZipFile(checkout / wheel) as packed_wheel:
+        names = packed_wheel.namelist()
+        entry = packed_wheel.read("tunekeeper-0.1.0.dist-info/entry_points.txt").decode()
+    assert "tunekeeper = controller.cli:main" in entry
+    assert {name.split("/")[0] for name in names} == {
+        "controller",
+        "trainer",
+        "tunekeeper-0.1.0.dist-info",
+    }
+    assert {"controller/__main__.py", "trainer/__main__.py"} <= set(names)
 
 
 def test_without_gnu_tar_nothing_half_made_stays(checkout: Path, tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import yaml
 from builders.api import a_base_model_document, a_job_document
 from builders.operated import operated
 from builders.policies import path_of
-from builders.prometheus_kinds import monitoring_kind
 from cluster.api import Json
 from cluster.helm import CHART, NAMESPACE, RELEASE, HelmFailed, archive, helm, package, render
+from cluster.monitoring import monitoring_kinds
 from cluster.plane import ControlPlane
 from cluster.process import wait_until
 
@@ -83,8 +83,8 @@ def cluster() -> Iterator[ControlPlane]:
             labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in modes}
             body = {"metadata": {"name": name, "labels": labels}}
             plane.api.post("/api/v1/namespaces", body)
-        for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule"):
-            plane.api.post(CRDS, monitoring_kind(kind))
+        for kind in monitoring_kinds():
+            plane.api.post(CRDS, kind)
         yield plane
 
 

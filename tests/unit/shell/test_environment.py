@@ -78,13 +78,21 @@ PROXY = {"name": "HTTPS_PROXY", "value": "http://theirs:3128"}
 
 
 @pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "Https_Proxy"])
-def test_a_job_wins_in_either_case_of_letters(name: str) -> None:
+def test_a_jobs_proxy_wins_in_either_case_of_letters(name: str) -> None:
     settings = OperatorSettings(stage_env=f'{{"{name}": "http://ours:3128", "NO_PROXY": "x"}}')
     env = env_of(manifest(pods=pod_settings(settings), compute={"env": [PROXY]}))
     told = {key.upper(): value for key, value in env.items() if key.upper() == "HTTPS_PROXY"}
     assert told == {"HTTPS_PROXY": "http://theirs:3128"}
     assert (name in env) == (name == "HTTPS_PROXY")
     assert env["NO_PROXY"] == "x"
+
+
+def test_only_proxies_are_the_same_in_small_letters() -> None:
+    """Or a job would take the operator's mirror away by a name that no program reads."""
+    settings = OperatorSettings(stage_env='{"HF_ENDPOINT": "https://mirror.example"}')
+    own = {"env": [{"name": "hf_endpoint", "value": "https://mirror.example"}]}
+    env = env_of(manifest(pods=pod_settings(settings), compute=own))
+    assert env["HF_ENDPOINT"] == "https://mirror.example"
 
 
 @pytest.mark.parametrize("stage", ["prepare", "train", "judge"])

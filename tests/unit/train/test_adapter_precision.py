@@ -5,6 +5,7 @@ import torch
 from builders.fake_gpu import scheduled
 from builders.training import documents
 from torch.autograd.graph import saved_tensors_hooks
+from torch.optim import AdamW
 
 from trainer.contract.spec import Lora
 from trainer.model.adapter import attach, base_of, trainable
@@ -13,6 +14,7 @@ from trainer.model.load import load_base
 from trainer.train.batch import pack
 from trainer.train.loss import loss_sum
 
+STEPS, LEARNING_RATE = 40, 1e-2
 VARIANTS = ["LoRA", "RSLoRA", "DoRA"]
 
 
@@ -52,6 +54,27 @@ def test_the_gradient_is_as_near_to_that_of_fp32_and_keeps_no_copies_of_inputs(
     ours, our_bytes = trained_once(base_directory, variant, "BF16")
     assert our_bytes < 0.67 * peft_bytes  # 0.74 where peft casts on its own, and autocast back
     assert (ours - exact).norm() < 1.25 * (by_peft - exact).norm() < 0.03 * exact.norm()
+
+
+def curve(folder, precision):
+    """The losses of a training, in nats."""
+    base = load_base(folder, precision=precision, device="cpu")
+    model = attach(base, Lora(rank=4, alpha=8), seed=1)
+    optimizer = AdamW(trainable(model).values(), lr=LEARNING_RATE)
+    batch, losses = pack(sorted(documents(7), key=len)), []
+    for _ in range(STEPS):
+        loss = loss_sum(base_of(model), batch) / len(batch.targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def test_a_training_in_bf16_has_the_losses_of_one_in_fp32(base_directory):
+    exact, half = curve(base_directory, "FP32"), curve(base_directory, "BF16")
+    assert exact[-1] < 0.8 * exact[0]  # it has learnt something
+    assert half == pytest.approx(exact, rel=0.01)
 
 
 def test_after_the_forward_pass_peft_casts_again(base_directory, monkeypatch):

@@ -67,6 +67,25 @@ def test_a_pack_makes_no_mask_or_scores_of_all_tokens_by_all_tokens(base):
     assert not [shape for shape in made.shapes if shape.count(tokens) > 1]
 
 
+@pytest.mark.parametrize("prefix", [0, 150], ids=["causal", "with a shared prefix"])
+def test_attention_makes_no_scores_in_either_pass(base, prefix):
+    """Heads that share keys too: of a long row there is one mask at most, none for each head."""
+    attach(base, Lora(rank=4), seed=1)
+    rng = np.random.default_rng(7)
+    shared = rng.integers(3, 128, prefix)
+    rows = [
+        Document(np.append(shared, rng.integers(3, 128, own)), np.array([prefix + own - 1]))
+        for own in (180, 260)
+    ]
+    batch = pack(rows, prefix)
+    heads = base.config.num_attention_heads
+    with Largest() as made:
+        loss_sum(base, batch).backward()
+    scores = {(own, own + prefix) for own in (180, 260)}
+    found = [each for each in made.shapes if each[-2:] in scores]
+    assert not [each for each in found if np.prod(each[:-2]) >= heads], found
+
+
 def test_there_are_logits_only_where_there_is_a_label_and_a_chunk_at_a_time(base, monkeypatch):
     monkeypatch.setattr("trainer.train.loss.CHUNK", 10)
     model = attach(base, Lora(rank=4), seed=1)
