@@ -33,7 +33,7 @@ LOGITS_AT_ONCE = 256
 LOGIT_COPIES = 3
 """FP32: the logits, their log-softmax, their gradient."""
 SURELY = 0.9
-"""Of the estimate, which is some percent off either way: nobody is refused for that."""
+"""Of the estimate, which may be off by some percent: nobody is refused for that."""
 _EMBEDDINGS = ("embed", "wte", "wpe", "lm_head")
 _MATRIX = 2
 GIB = 1 << 30

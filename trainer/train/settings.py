@@ -17,8 +17,8 @@ MAX_TRAIN_PROBE_ROWS = 200
 MICRO_TOKENS = {"cpu": 256, "cuda": 16384}
 """Tokens computed at a time: what bounds the memory of activations.
 
-On a CPU more of them are no faster (137 tokens per CPU second at 512, 130 at 256 and 1,024), and
-each costs 2.4 MB on a model of 135 M parameters.
+On a CPU more of them were no faster (137 tokens per CPU second at 512, 130 at 256 and 1,024, before
+layers were fused), and each keeps 1 MB on a model of 135 M parameters.
 """
 PREFIX_SHARE = 10
 """A shared prefix is computed in every part: at most one in so many tokens may be of it, ..."""
