@@ -64,6 +64,7 @@ test-unit: setup ## The tests that need nothing but Python
 
 programs: setup ## Build the real programs that the tests run, once (about 10 minutes, then kept)
 	@PYTHONPATH=tests $(BIN)/python -m cluster.assets $(PROGRAMS)
+	@PYTHONPATH=tests $(BIN)/python -m cluster.monitoring
 
 # PROCESSES=2 is twice as fast, each with a control plane of its own; beside other load some tests time out.
 test-integration: setup programs ## The tests on a real API server, object store and Prometheus

@@ -29,7 +29,7 @@ archive=dist/tunekeeper-$version.tgz
 when=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)} || fail "no commit to take the time of: set SOURCE_DATE_EPOCH"
 unpacked=$(mktemp -d)
 trap 'rm -rf "$unpacked" "$archive.new"' EXIT
-tar -xzf "$archive" -C "$unpacked"
+tar -xzmf "$archive" -C "$unpacked" # -m: helm's times may lie ahead, and are not kept
 tar -cf "$unpacked/chart.tar" --format=gnu --sort=name --mtime="@$when" --owner=0 --group=0 --numeric-owner \
   --mode=u=rwX,go=rX -C "$unpacked" tunekeeper || fail "GNU tar is needed to pack the chart"
 gzip -nc "$unpacked/chart.tar" > "$archive.new"

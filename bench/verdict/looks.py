@@ -25,26 +25,23 @@ ARMS = 3
 
 @dataclass(frozen=True)
 class Kind:
-    """Of scores: how an item's luck, uniform in 0 to 1, becomes one at a rate of success."""
+    """Of scores: how luck, uniform in 0 to 1, becomes one at a rate of success."""
 
     name: str
     size: int
-    """Items of a group, which share half of their luck."""
+    """Items of a group."""
     score: Callable[[Values, float], Values]
 
     def groups(self, n: int) -> list[str]:
         """Of n items."""
         return worlds.clusters(n, self.size, uneven=False)
 
-    def luck(self, random: np.random.Generator, count: int, n: int) -> Values:
-        """The same for all items of a group."""
-        drawn = random.random((count, -(-n // self.size)))
-        return np.repeat(drawn, self.size, axis=1)[:, :n]
-
     def scores(self, random: np.random.Generator, luck: Values, rate: float) -> Values:
-        """Half of the items have that luck, the others their own."""
-        own = np.where(random.random(luck.shape) < 0.5, luck, random.random(luck.shape))  # noqa: PLR2004 - half
-        return self.score(own, rate)
+        """A model's: half of the items have their luck, which models share, the rest a group's."""
+        count, n = luck.shape
+        of_groups = random.random((count, -(-n // self.size)))
+        own = np.repeat(of_groups, self.size, axis=1)[:, :n]
+        return self.score(np.where(random.random(luck.shape) < 0.5, luck, own), rate)  # noqa: PLR2004 - half
 
 
 KINDS = (
@@ -79,8 +76,8 @@ def _repeated(kind: Kind, n: int, alike: float, draws: int, random: np.random.Ge
 
 
 def _answers(kind: Kind, random: np.random.Generator, count: int, n: int) -> Values:
-    """Of a model with luck of its own."""
-    return kind.scores(random, kind.luck(random, count, n), 0.5)
+    """Of a model that shares no luck with another."""
+    return kind.scores(random, random.random((count, n)), 0.5)
 
 
 def gates(sizes: tuple[int, ...], draws: int, seed: int) -> Iterator[Line]:
@@ -93,7 +90,7 @@ def _three_arms(kind: Kind, n: int, equal: int, draws: int, random: np.random.Ge
     """Arms that are no equals have a rate of 10 % and not 50 %; all share half of their luck."""
     promoted = refused = 0
     for count in chunks(draws, n):
-        luck = kind.luck(random, count, n)
+        luck = random.random((count, n))
         tuned = kind.scores(random, luck, 0.5)
         passed = np.ones(count, dtype=bool)
         for arm in range(ARMS):

@@ -77,6 +77,7 @@ def trained(**figures: str) -> dict[str, str]:
 SILENT = {"silence_seconds": "0 0 300 600x9", "silence_limit_seconds": steady(900)}
 SAVED = {"checkpoint_period_seconds": steady(300)}
 HEARD = job("progress_timestamp_seconds")
+BEGUN = job("run_start_timestamp_seconds")
 TRAINS = {pod("progress_percent"): steady(30)}
 FIRST = {"initial_loss_nats": steady(2)}
 ON_GPU_0 = JOB | {"pod": "intents-train", "gpu": "0"}
@@ -146,15 +147,19 @@ JOB_CASES: dict[str, tuple[str, Case]] = {
     ),
     "it was never heard, and Prometheus cannot reach it either": (
         "JobNotProgressing",
-        Case(in_phase("Running", "0x3 1x100", Pending="1x3 0x100"), JOB, "40m"),
+        Case({**in_phase("Running", "0x3 1x100", Pending="1x3 0x100"), BEGUN: "0x100"}, JOB, "40m"),
+    ),
+    "it has just been made, and its image is pulled": (
+        "JobNotProgressing",
+        Case({job("phase", phase="Running"): "_x5 1x100", BEGUN: "_x5 1500x100"}, at="35m"),
     ),
     "it began minutes ago": (
         "JobNotProgressing",
-        Case(in_phase("Running", "0x5 1x100", Pending="1x5 0x100"), at="36m"),
+        Case({**in_phase("Running", "0x5 1x100", Pending="1x5 0x100"), BEGUN: "0x100"}, at="36m"),
     ),
     "one stage ended minutes ago, the next was not heard yet": (
         "JobNotProgressing",
-        Case({**in_phase("Running", ON), HEARD: "0+300x4 _x100"}, at="29m"),
+        Case({**in_phase("Running", ON), HEARD: "0+300x4 _x100", BEGUN: "0x100"}, at="29m"),
     ),
     "a long step": (
         "JobNotProgressing",

@@ -41,7 +41,8 @@ def go_sources(module: Path, of: str, cache: Path) -> Path:
     """
     env = os.environ | {"GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
     command = [str(go_program(cache)), "mod", "download", "-json", of]
-    return Path(json.loads(run(command, cwd=module, env=env, remedy=REMEDY))["Dir"])
+    remedy = "this needs the Go module proxy (GOPROXY) or a filled module cache"
+    return Path(json.loads(run(command, cwd=module, env=env, remedy=remedy))["Dir"])
 
 
 def go_program(cache: Path) -> Path:

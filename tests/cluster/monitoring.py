@@ -15,3 +15,7 @@ def monitoring_kinds() -> list[Json]:
     names = (f"monitoring.coreos.com_{kind.lower()}s.yaml" for kind in KINDS)
     files = [folder / "example" / "prometheus-operator-crd" / name for name in names]
     return [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+
+
+if __name__ == "__main__":  # as ``make programs`` fetches what tests need
+    monitoring_kinds()

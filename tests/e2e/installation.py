@@ -76,6 +76,7 @@ class Installation:
     def kill_leader(self) -> str:
         """End the leader's process without a grace period; the name of its pod."""
         name = self.leader()
+        assert name, "nobody leads"
         path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}"
         self.plane.api.delete(path, {"gracePeriodSeconds": 0})
         return name

@@ -170,7 +170,7 @@ def packed(
 def _rows_attention(qkv: QKV, visible: Tensor | None, heads: Heads) -> Tensor:
     """(rows, heads, tokens, width) in; (rows x tokens, heads, width) out."""
     q, k, v = qkv
-    shares_keys = heads.repeats > 1 and _may_share_keys(k)
+    shares_keys = heads.repeats > 1 and may_share_keys(k)
     if heads.repeats > 1 and not shares_keys:
         k, v = (tensor.repeat_interleave(heads.repeats, dim=1) for tensor in (k, v))
     out = scaled_dot_product_attention(
@@ -186,7 +186,7 @@ def _rows_attention(qkv: QKV, visible: Tensor | None, heads: Heads) -> Tensor:
     return out.transpose(1, 2).flatten(0, 1)
 
 
-def _may_share_keys(keys: Tensor) -> bool:
+def may_share_keys(keys: Tensor) -> bool:
     """Whether query heads read the keys of their group as they are; no GPU kernel with a mask does.
 
     A thread computes the gradients of a row's key head: there have to be enough of them.

@@ -22,13 +22,13 @@ LIBRARIES_BYTES = 450 << 20
 WEIGHT_BYTES = {"FP32": 4, "BF16": 2}
 ADAPTER_COPIES = 5
 """FP32 numbers for each of the adapter's: itself, gradient, two moments, the best one."""
-KEPT_PER_LINEAR = 0.79
+KEPT_PER_LINEAR = {"FP32": (0.79, 1.65, 2.2, 2.7), "BF16": (1.85, 2.6, 3.5, 4.9)}
 """Numbers kept for the backward pass, per token and per input and output of a linear layer.
 
-Autograd keeps so many in Llama and Qwen with packs, 0.72 padded, and 1.86 in GPT-2; ...
+Of LoRA, with dropout, of DoRA, and of both, in Llama and Qwen with packs (0.72 padded).
+Only the first is of fused layers; of BF16's numbers, as peft keeps FP32 copies of a layer's inputs.
+GPT-2 keeps 1.86. Heads that share no keys, as with many threads, add up to a tenth.
 """
-KEPT_OTHERWISE = {"BF16": 1.8, "dropout": 1.65, "DoRA": 2.2}
-"""... where layers are not fused; of BF16's own, peft keeps an FP32 copy of a layer's inputs."""
 LOGITS_AT_ONCE = 256
 LOGIT_COPIES = 3
 """FP32: the logits, their log-softmax, their gradient."""
@@ -80,8 +80,7 @@ def footprint(shapes: Shapes, *, precision: str, lora: Lora, tokens: int) -> Foo
 
 def kept_per_linear(precision: str, lora: Lora) -> float:
     """See ``KEPT_PER_LINEAR``."""
-    own = {precision, lora.variant, "dropout" if float(lora.dropout) else ""}
-    return max([KEPT_PER_LINEAR, *(kept for way, kept in KEPT_OTHERWISE.items() if way in own)])
+    return KEPT_PER_LINEAR[precision][bool(float(lora.dropout)) + 2 * (lora.variant == "DoRA")]
 
 
 def weight_shapes(directory: Path) -> dict[str, Sequence[int]]:

@@ -1,6 +1,7 @@
 """`make package`: the archive at the version of the tag, or nothing."""
 
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -65,13 +66,18 @@ def test_nothing_in_the_archive_tells_when_and_by_whom_it_was_packed(checkout: P
     assert path.read_bytes()[4:8] == bytes(4)  # gzip's own time
 
 
+def uv() -> Path:
+    """The one that the Makefile installs."""
+    (version,) = re.findall(r"^UV_VERSION := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return ROOT / ".tools" / f"uv-{version}" / "bin" / "uv"
+
+
 def test_wheel_and_archive_are_made_and_named(checkout: Path) -> None:
     for name in ("controller", "trainer", "images"):
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("README.md", "LICENSE"):
         shutil.copy(ROOT / name, checkout)
-    (uv,) = (ROOT / ".tools").glob("uv-*/bin/uv")  # the one that the Makefile has installed
-    ended = packed(checkout, UV=str(uv))
+    ended = packed(checkout, UV=str(uv()))
     assert ended.returncode == 0, ended.stderr
     wheel, archive = ended.stdout.split()
     assert (wheel, archive) == (

@@ -69,6 +69,15 @@ def test_ten_unpaid_looks_would_not(monkeypatch):
     assert not all(line.kept for line in looks.repeated((60,), 1000, seed=5))
 
 
+@pytest.mark.parametrize("kind", looks.KINDS, ids=lambda kind: kind.name)
+def test_only_items_of_a_group_differ_together(kind):
+    """Else an interval that knows nothing of groups would keep the promise too."""
+    draw, luck = np.random.default_rng(9), np.random.default_rng(10).random((20_000, 3))
+    change = kind.scores(draw, luck, 0.5) - kind.scores(draw, luck, 0.5)
+    together = float(np.corrcoef(change.T)[0, 1])
+    assert (together > 0.1) == (kind.size > 1)
+
+
 def test_three_arms_keep_the_error():
     assert all(line.kept for line in looks.gates((60,), 1000, seed=6))
 

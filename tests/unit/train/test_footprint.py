@@ -83,15 +83,11 @@ def test_activations_are_what_autograd_keeps(model, tmp_path):
     assert estimated(tmp_path, batch.input_ids.numel()).activations == pytest.approx(kept, rel=0.1)
 
 
-@pytest.mark.parametrize(
-    ("precision", "lora"),
-    [
-        pytest.param("BF16", LORA, id="BF16"),
-        pytest.param("FP32", Lora(rank=RANK, dropout="0.1"), id="dropout"),
-        pytest.param("FP32", Lora(rank=RANK, variant="DoRA"), id="DoRA"),
-    ],
-)
-def test_activations_where_layers_are_not_fused(tmp_path, precision, lora):
+@pytest.mark.parametrize("precision", ["FP32", "BF16"])
+@pytest.mark.parametrize("variant", ["LoRA", "DoRA"])
+@pytest.mark.parametrize("dropout", ["0", "0.1"])
+def test_activations_of_every_kind_of_adapter(tmp_path, precision, variant, dropout):
+    lora = Lora(rank=RANK, variant=variant, dropout=dropout)
     model = model_of(tmp_path, precision=precision, lora=lora).train()
     (batch,) = Corpus(documents(40), packs=True).batches(range(40), 100_000)
     kept = kept_for_backward(model, batch)

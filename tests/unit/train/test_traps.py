@@ -19,6 +19,7 @@ from transformers import GptOssConfig
 import trainer
 from trainer.contract.spec import Lora
 from trainer.errors import StageError
+from trainer.model import attention
 from trainer.model.adapter import WEIGHTS, attach, base_of, save_adapter, trainable
 from trainer.model.load import load_base, output_layer
 from trainer.train.batch import pack, pad
@@ -68,8 +69,10 @@ def test_a_pack_makes_no_mask_or_scores_of_all_tokens_by_all_tokens(base):
 
 
 @pytest.mark.parametrize("prefix", [0, 150], ids=["causal", "with a shared prefix"])
-def test_attention_makes_no_scores_in_either_pass(base, prefix):
-    """Heads that share keys too: of a long row there is one mask at most, none for each head."""
+@pytest.mark.parametrize("shares_keys", [True, False])
+def test_attention_makes_no_scores_in_either_pass(base, monkeypatch, shares_keys, prefix):
+    """Of a long row there is one mask at most, and none for each head."""
+    monkeypatch.setattr(attention, "may_share_keys", lambda _: shares_keys)
     attach(base, Lora(rank=4), seed=1)
     rng = np.random.default_rng(7)
     shared = rng.integers(3, 128, prefix)
@@ -84,6 +87,19 @@ def test_attention_makes_no_scores_in_either_pass(base, prefix):
     scores = {(own, own + prefix) for own in (180, 260)}
     found = [each for each in made.shapes if each[-2:] in scores]
     assert not [each for each in found if np.prod(each[:-2]) >= heads], found
+
+
+def test_heads_read_shared_keys_as_if_each_had_its_own(base, monkeypatch):
+    batch = pack(sorted(documents(7), key=len))
+    shared = hidden_at_sources(base, batch)
+    monkeypatch.setattr(attention, "may_share_keys", lambda _: False)
+    assert torch.allclose(hidden_at_sources(base, batch), shared, atol=1e-6)
+
+
+@pytest.mark.parametrize(("threads", "rows", "may"), [(1, 1, True), (6, 3, True), (7, 3, False)])
+def test_keys_are_shared_where_there_are_as_many_as_threads(monkeypatch, threads, rows, may):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert attention.may_share_keys(torch.zeros(rows, 2, 5, 8)) is may
 
 
 def test_there_are_logits_only_where_there_is_a_label_and_a_chunk_at_a_time(base, monkeypatch):
