@@ -59,8 +59,9 @@ types: setup ## Check the types
 
 test: lint types verify test-unit test-integration test-faults ## Everything that needs no node
 
+# The long ones first: at the end one process would wait for the other.
 test-unit: setup ## The tests that need nothing but Python
-	@$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/endtoend
+	@$(BIN)/pytest -n 2 --dist loadfile tests/endtoend tests/unit
 
 programs: setup ## Build the real programs that the tests run, once (about 10 minutes, then kept)
 	@PYTHONPATH=tests $(BIN)/python -m cluster.assets $(PROGRAMS)
