@@ -111,7 +111,9 @@ def test_on_commit_shows_that_it_is_behind_and_does_nothing(
         metric = f'base_model_behind{{finetunejob="intents",namespace="{namespace}"}} 1.0'
         wait_until(lambda: metric in desk.read("/metrics"), "it is a metric")
         assert (desk.status()["phase"], len(desk.jobs())) == ("Succeeded", 3)
-        wide = plane.kubectl("get", "ftj", "intents", "-n", namespace, "-o", "wide")
+        wide = plane.kubectl(
+            "get", "finetunejobs.tunekeeper.dev", "intents", "-n", namespace, "-o", "wide"
+        )
         assert "BASECURRENT" in wide.stdout
         desk.edit(baseModel={"revision": "rev-2"})  # the commit
         status = finish(desk, "rev-2", run=2)
