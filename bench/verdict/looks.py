@@ -103,7 +103,7 @@ def _three_arms(kind: Kind, n: int, equal: int, draws: int, random: np.random.Ge
     return _line("gates", name, n, draws, promoted, refused)
 
 
-def _line(part: str, world: str, n: int, draws: int, promoted: int, refused: int) -> Line:  # noqa: PLR0917 - one caller each
+def _line(part: str, world: str, n: int, draws: int, promoted: int, refused: int) -> Line:  # noqa: PLR0917 - a cell has so many
     bound = upper(promoted, draws)
     return Line(
         part=part,
